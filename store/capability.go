@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// BatchGetter is a store that reads many keys in one call.
+type BatchGetter interface {
+	// GetMany returns the entries of those keys that are present. Absent keys
+	// are simply not in the map. The map is valid, and holds what could be
+	// answered, even when the error is not nil; see BatchError.
+	GetMany(ctx context.Context, keys []string) (map[string]Entry, error)
+}
+
+// BatchSetter is a store that writes many entries in one call. The batch is not
+// atomic.
+type BatchSetter interface {
+	SetMany(ctx context.Context, entries map[string]Entry) error
+}
+
+// BatchDeleter is a store that removes many keys in one call.
+type BatchDeleter interface {
+	DeleteMany(ctx context.Context, keys []string) error
+}
+
+// Filler is a store with a conditional write, for promotion and loads.
+type Filler interface {
+	// Fill stores e unless the store holds an entry of key that is not older
+	// (see Newer), atomically. It reports whether e is now stored. A Fill never
+	// changes the deadlines of what is there.
+	Fill(ctx context.Context, key string, e Entry) (stored bool, err error)
+}
+
+// Scanner is a store that can list its keys.
+type Scanner interface {
+	// Scan yields every live key that begins with prefix, in no particular
+	// order, each at least once (Redis may repeat one). Keys written or deleted
+	// meanwhile may or may not appear. A failure is yielded as ("", err) and
+	// ends the sequence.
+	Scan(ctx context.Context, prefix string) iter.Seq2[string, error]
+}
+
+// Clearer is a store that can remove all that it holds (in Redis: all under its
+// prefix).
+type Clearer interface {
+	Clear(ctx context.Context) error
+}
+
+// Statser is a store that counts.
+type Statser interface {
+	Stats() Stats
+}
+
+// Objects is a store in this process that holds decoded values, so that a hit
+// costs no copy and no decoding.
+//
+// The object is shared by all who read it: nobody modifies it. Keys are those
+// of the Store: Delete and Clear remove objects too, and Set replaces one.
+type Objects interface {
+	// GetObject returns the object last set under key. It does not check
+	// deadlines: whoever set the object keeps them in it, where they cost no
+	// second memory access, and checks them on reading.
+	GetObject(key string) (obj any, ok bool)
+	// SetObject stores obj, visible to every GetObject that begins after it
+	// returns until it is replaced, deleted or evicted. cost is the object's
+	// size in bytes without the key and the store's bookkeeping, which the
+	// store adds. The store may drop the object once expires has passed (zero:
+	// never).
+	SetObject(key string, obj any, cost int64, expires time.Time) error
+}
+
+// Part is one named segment of a key, as a policy pattern splits it.
+type Part struct{ Name, Value string }
+
+// Partitioner maps keys to tables and named parts, for stores that lay out
+// their files by them. A *policy.Set is one.
+type Partitioner interface {
+	// Partition returns the table name of key's rule and the key's parts in
+	// the order of the pattern. ok is false where no rule matches.
+	Partition(key string) (table string, parts []Part, ok bool)
+}
+
+// Wirer says how a value goes over the wire, for stores that other programs
+// read. A *policy.Set is one.
+type Wirer interface {
+	// Wire reports whether the value of key is stored plain: the codec's bytes
+	// and nothing else. grace is how long the rule lets a value be served after
+	// its soft deadline; a plain value's soft deadline is its hard one minus
+	// grace.
+	Wire(key string) (plain bool, grace time.Duration)
+}
+
+// Stats is a snapshot of a store's counters and sizes. Fields that a store does
+// not know are zero. Counters only grow.
+type Stats struct {
+	Hits, Misses  uint64 // of Get and GetMany, per key
+	Sets, Deletes uint64
+	Evictions     uint64 // entries dropped for room, not by expiry or request
+	Rejections    uint64 // entries that were not admitted
+	Expired       uint64 // entries dropped because their deadline had passed
+	Corrupt       uint64 // entries that failed their check
+	Errors        uint64
+
+	Entries  int64 // live entries
+	Bytes    int64 // bytes in use, keys and bookkeeping included
+	Capacity int64 // limit of Bytes; 0: unlimited
+	// Extra holds further figures by name ("segments", "journal_bytes").
+	Extra map[string]float64
+}
