@@ -1,0 +1,79 @@
+# Every target is what CI runs, or a part of it. "make help" lists them.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+DEMO_DIR ?= .strata/demo
+# Where "make bench" puts its result, for benchstat.
+BENCH_OUT ?= .cache/bench.txt
+BENCH_COUNT ?= 6
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build everything, without cgo
+	CGO_ENABLED=0 go build ./...
+
+.PHONY: demo
+demo: ## Fetch market data through memory and Parquet; needs nothing but Go
+	@CGO_ENABLED=0 go run ./examples/marketdata --dir $(DEMO_DIR)
+
+.PHONY: demo-check
+demo-check: ## Run the demo twice; the second run must not call the API
+	@scripts/demo-check.sh
+
+.PHONY: deps
+deps: ## Find or install what the tests need: a C compiler and redis-server
+	@scripts/deps.sh
+
+.PHONY: test
+test: deps ## Run all tests with the race detector, against a Redis of their own
+	@STRATA_REQUIRE_REDIS=1 scripts/test.sh -race
+
+.PHONY: race
+race: test ## The same as test
+
+.PHONY: test-short
+test-short: ## Run the quick tests; what needs Redis is skipped where it is absent
+	@scripts/test.sh -short
+
+.PHONY: fmt
+fmt: ## Format the code
+	gofmt -s -w .
+
+.PHONY: vet
+vet: ## Run go vet in every module
+	@scripts/lint.sh vet
+
+.PHONY: lint
+lint: ## Check formatting, go vet, golangci-lint, go.mod files and scripts
+	@scripts/lint.sh
+
+.PHONY: tidy-check
+tidy-check: ## Check that every go.mod is tidy
+	@scripts/lint.sh tidy
+
+.PHONY: tidy
+tidy: ## Run go mod tidy in every module
+	@. scripts/lib.sh; for d in $$(modules); do (cd $$d && go mod tidy) || exit; done
+
+.PHONY: fuzz-short
+fuzz-short: ## Fuzz every target for FUZZTIME (5s)
+	@scripts/fuzz.sh
+
+.PHONY: bench
+bench: ## Compare with other caches; result in BENCH_OUT, summed up by benchstat
+	@scripts/bench.sh $(BENCH_COUNT) $(BENCH_OUT)
+
+.PHONY: bench-short
+bench-short: ## Run every benchmark briefly, to see that it still works
+	@scripts/bench.sh short
+
+.PHONY: ci
+ci: ## What CI runs
+	@.ci/run
+
+.PHONY: clean
+clean: ## Remove what the other targets left behind
+	rm -rf .cache .strata bin

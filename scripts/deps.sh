@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Finds or installs what the tests need beside Go: a C compiler, for the race
+# detector, and redis-server. It starts no server: the tests start their own, on
+# free ports, and stop them.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# as_root runs a command as root, without ever asking for a password.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+		sudo -n "$@"
+	else
+		return 1
+	fi
+}
+
+apt_install() {
+	command -v apt-get >/dev/null || return 1
+	say "installing $* with apt-get"
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null >&2 || return 1
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" </dev/null >&2
+}
+
+brew_install() {
+	command -v brew >/dev/null || return 1
+	say "installing $* with Homebrew"
+	HOMEBREW_NO_AUTO_UPDATE=1 brew install --quiet "$@" </dev/null >&2
+}
+
+have_cc() { command -v "$(go env CC)" >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null; }
+
+ensure_cc() {
+	have_cc && return
+	apt_install gcc libc6-dev || true
+	have_cc && return
+	die 'a C compiler is needed for the race detector.
+  Debian, Ubuntu:  sudo apt-get install gcc libc6-dev
+  Fedora:          sudo dnf install gcc
+  macOS:           xcode-select --install
+Without one, "make test-short" runs the tests that need neither it nor Redis.'
+}
+
+ensure_redis() {
+	command -v redis-server >/dev/null && return
+	apt_install redis-server || brew_install redis || true
+	hash -r
+	command -v redis-server >/dev/null && return
+	die 'redis-server is needed: the tests start their own on a free port.
+  Debian, Ubuntu:  sudo apt-get install redis-server
+  Fedora:          sudo dnf install redis
+  macOS:           brew install redis
+  elsewhere:       https://redis.io/docs/latest/operate/oss_and_stack/install/
+Then run this again. "make test-short" runs the tests that need no Redis.'
+}
+
+command -v go >/dev/null || die 'Go is needed: https://go.dev/doc/install'
+ensure_cc
+ensure_redis

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs `go test` with the given flags in every module of the repository that has
+# packages with tests.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+status=0
+for dir in $(modules); do
+	[ "$dir" = ./tools ] && continue
+	say "go test $* ./... in $dir"
+	(cd "$dir" && go test "$@" ./...) || status=1
+done
+exit "$status"
