@@ -1,0 +1,18 @@
+//go:build !unix
+
+package vfs
+
+import (
+	"io"
+	"os"
+)
+
+// mapFile reads the file into memory: this platform has no mapping in the
+// standard library.
+func mapFile(f *os.File, size int) (*Mapping, error) {
+	data := make([]byte, size)
+	if _, err := io.ReadFull(io.NewSectionReader(f, 0, int64(size)), data); err != nil {
+		return nil, err
+	}
+	return &Mapping{Data: data}, nil
+}
