@@ -209,6 +209,16 @@ func TestCBOR(t *testing.T) {
 	}
 }
 
+func TestParquet(t *testing.T) {
+	c := must(t, Parquet[[]bar])
+	roundTrip(t, c, []bar{{time.Date(2017, 1, 3, 0, 0, 0, 0, time.UTC), 116.15}, {time.Date(2017, 1, 4, 0, 0, 0, 0, time.UTC), 116.02}}, "")
+	roundTrip(t, c, []bar{}, "")
+	refuses(t, c, "", "PAR1PAR1", "[]", "garbage")
+	if _, err := Parquet[info](); err == nil {
+		t.Error("a struct is no table")
+	}
+}
+
 func TestMsgPack(t *testing.T) {
 	q := quote{"AAPL", 187.5, []float64{1, 2}, map[string]string{"a": "b"}}
 	roundTrip(t, must(t, MsgPack[quote]), q, "")
@@ -239,6 +249,7 @@ func TestFor(t *testing.T) {
 		{name[json.RawMessage](t), "json"}, {name[loud](t), "json"},
 		{name[bool](t), "text"}, {name[int](t), "text"}, {name[uint8](t), "text"}, {name[price](t), "text"}, {name[symbol](t), "text"}, {name[time.Duration](t), "text"},
 		{name[[]byte](t), "bytes"}, {name[blob](t), "bytes"},
+		{name[[]bar](t), "parquet"}, {name[[]info](t), "json"}, // a list within a row is no column
 		{name[info](t), "json"}, {name[*info](t), "json"}, {name[[]string](t), "json"}, {name[map[string]float64](t), "json"}, {name[any](t), "json"},
 	} {
 		if c.got != c.want {
@@ -273,11 +284,15 @@ func TestNamed(t *testing.T) {
 	if c, err := Named[quote]("msgpack"); err != nil || c.Name() != "msgpack" {
 		t.Errorf("Named(msgpack) = %v, %v", c, err)
 	}
+	if c, err := Named[[]bar]("parquet"); err != nil || c.Name() != "parquet" {
+		t.Errorf("Named(parquet) = %v, %v", c, err)
+	}
 	for n, want := range map[string]string{
 		"jsom":    `there is no codec "jsom" (for marshal.info there are: json, json-strict, cbor)`,
 		"text":    "(for marshal.info there are: json, json-strict, cbor)",
 		"bytes":   "is not a byte slice (for marshal.info there are",
 		"msgpack": "(for marshal.info there are",
+		"parquet": "(for marshal.info there are",
 		"proto":   "marshal/proto",
 	} {
 		if _, err := Named[info](n); err == nil || !strings.Contains(err.Error(), want) {

@@ -14,10 +14,11 @@
 //	a protobuf message                                none: see marshal/proto
 //	kinds bool, int*, uint*, float*, string           text
 //	kind []byte                                       bytes
+//	a slice of structs whose fields all fit columns   parquet
 //	everything else                                   json
 //
 // [Named] gives the codec of a name for a type, as rules ask for it: json,
-// json-strict, cbor, msgpack, text, bytes. A codec that cannot hold the type is
+// json-strict, cbor, msgpack, parquet, text, bytes. A codec that cannot hold the type is
 // an error that lists those that can.
 //
 // # What codecs promise

@@ -65,9 +65,8 @@ func (c encrypted[V]) AppendKeyed(dst []byte, key string, v V) ([]byte, error) {
 	}
 	s.b = plain
 	id := c.ring.primary
-	out := append(dst, encryptVersion, byte(len(id)))
-	out = append(out, id...)
-	sealed, err := c.ring.keys[id].seal(out, plain, c.associated(out[len(dst):], key))
+	header := append([]byte{encryptVersion, byte(len(id))}, id...)
+	sealed, err := c.ring.keys[id].seal(append(dst, header...), plain, c.associated(header, key))
 	if err != nil {
 		return dst, fmt.Errorf("marshal: %s: %w", c.name, err)
 	}

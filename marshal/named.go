@@ -9,7 +9,7 @@ import (
 
 // names are the codecs that Named knows, in the order in which errors list
 // them.
-var names = []string{"json", "json-strict", "cbor", "msgpack", "text", "bytes"}
+var names = []string{"json", "json-strict", "cbor", "msgpack", "parquet", "text", "bytes"}
 
 // For returns the default codec of V; see the package documentation for the
 // table.
@@ -34,6 +34,11 @@ func For[V any]() (Codec[V], error) {
 	if err := encodable(t); err != nil {
 		return nil, err
 	}
+	if isTable(t) {
+		if c, err := Parquet[V](); err == nil {
+			return c, nil
+		}
+	}
 	return JSON[V](), nil
 }
 
@@ -50,6 +55,8 @@ func Named[V any](name string) (Codec[V], error) {
 		return orList(newBytes[V]())
 	case "msgpack":
 		return orList(MsgPack[V]())
+	case "parquet":
+		return orList(Parquet[V]())
 	case "json", "json-strict", "cbor":
 		if err := encodable(t); err != nil {
 			return nil, err
@@ -85,12 +92,20 @@ func orList[V any](c Codec[V], err error) (Codec[V], error) {
 			ok = err == nil
 		case "msgpack":
 			ok = hasMsgPack[V]()
+		case "parquet":
+			_, err := Parquet[V]()
+			ok = err == nil
 		}
 		if ok {
 			work = append(work, name)
 		}
 	}
 	return nil, fmt.Errorf("%w (for %v there are: %s)", err, reflect.TypeFor[V](), strings.Join(work, ", "))
+}
+
+// isTable reports whether t is a slice of structs.
+func isTable(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct
 }
 
 // isProto tells protobuf messages without linking protobuf.

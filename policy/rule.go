@@ -4,8 +4,7 @@ import (
 	"time"
 )
 
-// Never, as the TTL of a rule that is given to New, says that its keys do not
-// expire.
+// Never is the TTL, in a rule that is given to New, of keys that do not expire.
 const Never time.Duration = -1
 
 // WriteMode says how a write reaches the tiers. The empty mode is the tier's
