@@ -129,6 +129,22 @@ func Fill(ctx context.Context, s Store, key string, e Entry) (stored bool, err e
 	return true, nil
 }
 
+// FillMany is Fill for each entry, by the store's FillMany where it has one and by
+// parallel Fills otherwise; see KeyError for what failed.
+func FillMany(ctx context.Context, s Store, entries map[string]Entry) error {
+	if f, ok := s.(BatchFiller); ok {
+		return f.FillMany(ctx, entries)
+	}
+	keys := make([]string, 0, len(entries))
+	for k := range entries {
+		keys = append(keys, k)
+	}
+	return each(ctx, keys, func(key string) error {
+		_, err := Fill(ctx, s, key, entries[key])
+		return err
+	})
+}
+
 // Scan yields the keys of s that begin with prefix; see Scanner. A store that
 // cannot list its keys yields an error for which errors.Is(err,
 // errors.ErrUnsupported) holds.

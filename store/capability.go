@@ -33,6 +33,13 @@ type Filler interface {
 	Fill(ctx context.Context, key string, e Entry) (stored bool, err error)
 }
 
+// BatchFiller is a store that fills many keys in one call.
+type BatchFiller interface {
+	// FillMany is Fill for each entry. It does not say which were stored, only
+	// which failed.
+	FillMany(ctx context.Context, entries map[string]Entry) error
+}
+
 // Scanner is a store that can list its keys.
 type Scanner interface {
 	// Scan yields every live key that begins with prefix, in no particular

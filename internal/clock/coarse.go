@@ -45,6 +45,9 @@ func (c *Coarse) run() {
 	}
 }
 
+// Refresh reads the precise clock.
+func (c *Coarse) Refresh() { c.now.Store(time.Now().UnixNano()) }
+
 // Passed reports whether the deadline, in Unix nanoseconds, has passed. Near the
 // deadline it reads the precise clock. A deadline of Never has not passed.
 func (c *Coarse) Passed(deadline int64) bool {
@@ -54,9 +57,8 @@ func (c *Coarse) Passed(deadline int64) bool {
 	return time.Now().UnixNano() >= deadline
 }
 
-// Stop ends the clock's goroutine and waits for it. Passed then stays correct,
-// for it reads a clock that stands still and so falls to the precise one only
-// near the deadline: call Stop when nothing reads any more.
+// Stop ends the clock's goroutine and waits for it. The clock then stands still:
+// call Stop when nothing reads it any more.
 func (c *Coarse) Stop() {
 	c.once.Do(func() { close(c.stop) })
 	c.done.Wait()

@@ -1,0 +1,289 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stratacache/strata/internal/clock"
+	"github.com/stratacache/strata/policy"
+	"github.com/stratacache/strata/store"
+)
+
+// Chain composes tiers into one cache. Create it with New, read and write
+// through a typed view made by NewCache, and end it with Close. It is safe for
+// concurrent use.
+type Chain struct {
+	opts     Options
+	tiers    []*tier
+	memory   *tier // the first tier, where it holds objects; else nil
+	bytes    []*tier
+	policies *policy.Set
+	plans    map[*policy.Rule]*plan
+	unruled  *plan
+
+	hlc      clock.HLC
+	now      *clock.Coarse
+	epoch    atomic.Uint64 // raised by every invalidation: older objects must be looked at
+	fences   fences
+	barriers barriers
+	locks    keyLocks
+	flights  flights
+	filler   *filler
+	absent   *absences
+	loading  chan struct{} // one token a running loader
+
+	ctx     context.Context // of work that outlives its caller
+	cancel  context.CancelFunc
+	closing chan struct{} // closed when Close begins
+	stop    chan struct{} // closed when the queues are drained
+	closed  atomic.Bool
+	once    sync.Once
+	work    gate // flights in the background
+	loops   sync.WaitGroup
+
+	counts counts
+}
+
+// Options configure a Chain. The zero value, and a nil pointer, mean the
+// defaults.
+type Options struct {
+	// DefaultTTL is the time to live of keys that no rule matches; 0 means
+	// 5 minutes, a negative value means that they never expire.
+	DefaultTTL time.Duration
+	// TierTimeout bounds each call of a tier that sets no Timeout; 0 means
+	// 1 second, negative means none.
+	TierTimeout time.Duration
+	// LoadTimeout bounds loads of rules without hard_timeout; 0 means 30
+	// seconds, negative means none.
+	LoadTimeout time.Duration
+	// MaxLoads bounds the loaders that run at once, those that ignore their
+	// context and were given up included; 0 means 1,024.
+	MaxLoads int
+	// StaleBackoff is how long a value that was served because its load failed
+	// is served before the load is tried again; 0 means 5 seconds.
+	StaleBackoff time.Duration
+	// NegativeEntries bounds the keys remembered as not found; 0 means 16,384.
+	NegativeEntries int
+	// FillQueue bounds the promotions that wait for a slower tier; more are
+	// dropped and counted. 0 means 1,024.
+	FillQueue int
+	// Breaker tunes the circuit breaker of each tier.
+	Breaker BreakerOptions
+	// Pending bounds the queues of write-back and repair.
+	Pending PendingOptions
+	// Logger receives state changes and errors; nil is silent.
+	Logger *slog.Logger
+	// OnError is called for every error of a tier that a caller may not see,
+	// from the goroutine in which it happened: it must be quick and must not
+	// call the chain. Nil is no call.
+	OnError func(error)
+	// Observer is told of hits, misses, loads and more; nil costs nothing.
+	Observer Observer
+}
+
+// New returns a chain of tiers, nearest first, under policies (nil: no rules).
+// The chain owns the tiers' stores and closes them in Close; where New fails they
+// stay the caller's.
+func New(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) {
+	c := &Chain{policies: policies, closing: make(chan struct{}), stop: make(chan struct{})}
+	if opts != nil {
+		c.opts = *opts
+	}
+	if err := c.opts.complete(); err != nil {
+		return nil, err
+	}
+	if len(tiers) == 0 {
+		return nil, errors.New("strata: a chain needs at least one tier")
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	for i, t := range tiers {
+		for _, other := range tiers[:i] {
+			if other.Name == t.Name {
+				c.cancel()
+				return nil, fmt.Errorf("strata: two tiers are named %q", t.Name)
+			}
+		}
+		nt, err := c.newTier(t, i)
+		if err != nil {
+			c.cancel()
+			return nil, err
+		}
+		c.tiers = append(c.tiers, nt)
+		if nt.objects != nil {
+			c.memory = nt
+		} else {
+			c.bytes = append(c.bytes, nt)
+		}
+	}
+	if err := c.makePlans(); err != nil {
+		c.cancel()
+		return nil, err
+	}
+	c.start()
+	return c, nil
+}
+
+func (c *Chain) start() {
+	c.fences.seed, c.locks.seed, c.flights.seed = maphash.MakeSeed(), maphash.MakeSeed(), maphash.MakeSeed()
+	c.now = clock.NewCoarse()
+	c.epoch.Store(1)
+	c.absent = newAbsences(c.opts.NegativeEntries)
+	c.loading = make(chan struct{}, c.opts.MaxLoads)
+	c.filler = newFiller(c)
+	for _, t := range c.bytes {
+		c.loops.Go(func() { t.queue.run(c.stop) })
+	}
+}
+
+// complete checks the options and puts in the defaults.
+func (o *Options) complete() error {
+	for _, f := range []struct {
+		name string
+		n    int64
+	}{
+		{"MaxLoads", int64(o.MaxLoads)}, {"StaleBackoff", int64(o.StaleBackoff)},
+		{"NegativeEntries", int64(o.NegativeEntries)}, {"FillQueue", int64(o.FillQueue)},
+		{"Breaker.Delay", int64(o.Breaker.Delay)}, {"Pending.MaxEntries", int64(o.Pending.MaxEntries)},
+		{"Pending.MaxBytes", o.Pending.MaxBytes}, {"Pending.Batch", int64(o.Pending.Batch)},
+		{"Pending.Interval", int64(o.Pending.Interval)},
+	} {
+		if f.n < 0 {
+			return fmt.Errorf("strata: chain.Options.%s is negative; leave it zero for the default", f.name)
+		}
+	}
+	if o.Pending.WhenFull < FullBlock || o.Pending.WhenFull > FullReject {
+		return fmt.Errorf("strata: chain.Options.Pending.WhenFull is %d; use FullBlock, FullThrough or FullReject", o.Pending.WhenFull)
+	}
+	defaults(&o.DefaultTTL, 5*time.Minute)
+	defaults(&o.TierTimeout, time.Second)
+	defaults(&o.LoadTimeout, 30*time.Second)
+	defaults(&o.MaxLoads, 1024)
+	defaults(&o.StaleBackoff, 5*time.Second)
+	defaults(&o.NegativeEntries, 16384)
+	defaults(&o.FillQueue, 1024)
+	defaults(&o.Breaker.Failures, 5)
+	defaults(&o.Breaker.Delay, time.Second)
+	defaults(&o.Pending.MaxEntries, 65536)
+	defaults(&o.Pending.MaxBytes, 64<<20)
+	defaults(&o.Pending.Batch, 512)
+	defaults(&o.Pending.Interval, 50*time.Millisecond)
+	if o.DefaultTTL < 0 {
+		o.DefaultTTL = 0 // in a rule, no TTL means never
+	}
+	return nil
+}
+
+func defaults[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// check returns why key cannot be worked on, if so.
+func (c *Chain) check(key string) error {
+	if c.closed.Load() {
+		return store.ErrClosed
+	}
+	if key == "" {
+		return store.ErrInvalidKey
+	}
+	return nil
+}
+
+// report hands an error that no caller sees to the hooks.
+func (c *Chain) report(err error) {
+	if err == nil {
+		return
+	}
+	if c.opts.OnError != nil {
+		c.opts.OnError(err)
+	}
+	if c.opts.Logger != nil {
+		c.opts.Logger.Warn("strata: tier error", "error", err)
+	}
+	if c.opts.Observer != nil {
+		c.opts.Observer.Error(err)
+	}
+}
+
+// tierState reports a change of a tier's breaker.
+func (c *Chain) tierState(name, state string) {
+	if c.opts.Logger != nil {
+		c.opts.Logger.Warn("strata: tier state changed", "tier", name, "state", state)
+	}
+	if c.opts.Observer != nil {
+		c.opts.Observer.Breaker(name, state)
+	}
+}
+
+func (c *Chain) tierNames() string {
+	names := make([]string, len(c.tiers))
+	for i, t := range c.tiers {
+		names[i] = t.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// Flush waits until every acknowledged write and every fill has reached its
+// tiers, and then asks those tiers that buffer (a Flush method) to do the same.
+// What is still pending when ctx ends is reported as a *PendingError and stays
+// pending.
+func (c *Chain) Flush(ctx context.Context) error {
+	if c.closed.Load() {
+		return store.ErrClosed
+	}
+	return c.flush(ctx)
+}
+
+func (c *Chain) flush(ctx context.Context) error {
+	if err := c.work.wait(ctx); err != nil {
+		return err
+	}
+	if err := c.filler.drain(ctx); err != nil {
+		return err
+	}
+	var errs []error
+	for _, t := range c.bytes {
+		if err := t.queue.drain(ctx); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if f, ok := t.Store.(interface{ Flush(context.Context) error }); ok {
+			errs = append(errs, f.Flush(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Close drains what is pending until ctx ends, then closes the tiers. What could
+// not be written is reported as a *PendingError. A second Close returns nil.
+func (c *Chain) Close(ctx context.Context) error {
+	var err error
+	c.once.Do(func() { err = c.close(ctx) })
+	return err
+}
+
+func (c *Chain) close(ctx context.Context) error {
+	c.closed.Store(true)
+	close(c.closing)
+	errs := []error{c.flush(ctx)}
+	c.cancel()
+	close(c.stop)
+	c.filler.close()
+	c.loops.Wait()
+	for _, t := range c.tiers {
+		if err := t.Store.Close(); err != nil {
+			errs = append(errs, &store.Error{Op: "close", Tier: t.Name, Err: err})
+		}
+	}
+	c.now.Stop()
+	return errors.Join(errs...)
+}

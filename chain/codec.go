@@ -1,0 +1,139 @@
+package chain
+
+import (
+	"fmt"
+	"hash/fnv"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/stratacache/strata/marshal"
+	"github.com/stratacache/strata/store"
+)
+
+// codecOf is a codec with the name under which entries record it, or the reason
+// why there is none.
+type codecOf[V any] struct {
+	marshal.Codec[V]
+	name string
+	err  error
+}
+
+// codecFor returns the codec of p's keys: the cache's own, else the rule's, else
+// the default of V.
+func (c *Cache[V]) codecFor(p *plan) *codecOf[V] { return c.codec(p.codec) }
+
+// codec returns the codec called name; "" is the default.
+func (c *Cache[V]) codec(name string) *codecOf[V] {
+	if c.opts.Codec != nil {
+		name = ""
+	}
+	if x, ok := c.codecs.Load(name); ok {
+		return x.(*codecOf[V])
+	}
+	k := &codecOf[V]{Codec: c.opts.Codec}
+	switch {
+	case k.Codec != nil:
+	case name == "":
+		k.Codec, k.err = marshal.For[V]()
+	default:
+		k.Codec, k.err = marshal.Named[V](name)
+	}
+	if k.err == nil {
+		k.name = k.Codec.Name() + fingerprint(k.Codec.Name(), c.typ)
+	}
+	x, _ := c.codecs.LoadOrStore(name, k)
+	return x.(*codecOf[V])
+}
+
+// encode returns an entry with the encoded value.
+func (c *Cache[V]) encode(p *plan, key string, v V) (store.Entry, error) {
+	k := c.codecFor(p)
+	if k.err != nil {
+		return store.Entry{}, fmt.Errorf("strata: key %q of rule %q: %w", key, p.name, k.err)
+	}
+	data, err := k.Append(nil, v)
+	if err != nil {
+		return store.Entry{}, fmt.Errorf("strata: encode key %q as %s: %w", key, k.Name(), err)
+	}
+	if data == nil {
+		data = []byte{}
+	}
+	return store.Entry{Value: data, Codec: k.name}, nil
+}
+
+// decode returns the value of an entry. Entries that name another codec are
+// decoded by that, where it exists for V; entries of another type are an error,
+// never a zero value.
+func (c *Cache[V]) decode(p *plan, e *store.Entry) (v V, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("strata: decoder panicked: %v", r)
+		}
+	}()
+	k := c.codecFor(p)
+	if k.err != nil {
+		return v, k.err
+	}
+	if e.Codec != "" && e.Codec != k.name && k.name != anyCodec {
+		other, _, _ := strings.Cut(e.Codec, "+")
+		if c.opts.Codec == nil && other != k.Name() {
+			k = c.codec(other)
+		}
+		if k.err != nil {
+			return v, k.err
+		}
+		if e.Codec != k.name {
+			return v, fmt.Errorf("strata: stored as %s, wanted %s", e.Codec, k.name)
+		}
+	}
+	return k.Decode(e.Value)
+}
+
+// fingerprint returns "+" and a hash of the structure of t, for codecs that
+// would decode another struct's bytes into zero fields without complaint. It is
+// empty for types without structs, and for codecs that check their schema.
+func fingerprint(codec string, t reflect.Type) string {
+	switch codec {
+	case "json", "cbor", "msgpack":
+	default:
+		return ""
+	}
+	var b strings.Builder
+	if !describe(&b, t, map[reflect.Type]bool{}) {
+		return ""
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(b.String()))
+	return "+" + strconv.FormatUint(uint64(h.Sum32()), 16)
+}
+
+// describe writes the structure of t: kinds, and the names and tags of fields,
+// but no type names, so that a type may be renamed or moved. It reports whether
+// there is a struct in it.
+func describe(b *strings.Builder, t reflect.Type, seen map[reflect.Type]bool) bool {
+	b.WriteString(t.Kind().String())
+	if seen[t] {
+		return false
+	}
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return describe(b, t.Elem(), seen)
+	case reflect.Map:
+		key := describe(b, t.Key(), seen)
+		return describe(b, t.Elem(), seen) || key
+	case reflect.Struct:
+		seen[t] = true
+		for i := range t.NumField() {
+			f := t.Field(i)
+			if !f.IsExported() && !f.Anonymous {
+				continue
+			}
+			b.WriteString(";" + f.Name + " " + string(f.Tag) + " ")
+			describe(b, f.Type, seen)
+		}
+		return true
+	default:
+		return false
+	}
+}

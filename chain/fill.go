@@ -1,0 +1,171 @@
+package chain
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/stratacache/strata/internal/clock"
+	"github.com/stratacache/strata/store"
+)
+
+// fillMemory puts obj into the memory tier unless a write of the key began after
+// stamp, or memory holds a later version already. It runs in the reader's
+// goroutine: whoever found a value has it in memory before it returns.
+func (c *Chain) fillMemory(p *plan, key string, obj held, stamp uint64) bool {
+	if !p.memory {
+		return false
+	}
+	s := c.fences.of(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at > stamp {
+		c.counts.fenced.add(1)
+		return false
+	}
+	if old, ok := c.memory.objects.GetObject(key); ok {
+		if h, ok := old.(held); ok && h.ver() > obj.ver() {
+			return false
+		}
+	}
+	c.memory.put(c, key, obj)
+	return true
+}
+
+// put hands obj to the memory tier. Where memory will not hold it, an older one
+// must not stay either.
+func (t *tier) put(c *Chain, key string, obj held) {
+	l := obj.deadlines()
+	err := t.objects.SetObject(key, obj, obj.size(), clock.FromNanos(l.expires))
+	if err == nil {
+		t.fills.add(1)
+		return
+	}
+	t.dropped.add(1)
+	if derr := t.Store.Delete(context.Background(), key); derr != nil && !refuses(err) {
+		c.report(&store.Error{Op: "fill", Tier: t.Name, Key: key, Err: err})
+	}
+}
+
+// promotion is an entry on its way from the tier that had it to the nearer ones
+// that had not.
+type promotion struct {
+	key   string
+	entry store.Entry
+	stamp uint64
+	to    []placed
+}
+
+// filler promotes entries into slower tiers behind the readers' backs: in order
+// per key, in a bounded queue. A promotion that finds the queue full is dropped:
+// the next reader brings it up again.
+type filler struct {
+	c      *Chain
+	jobs   chan promotion
+	gate   gate // jobs queued or running
+	mu     sync.RWMutex
+	closed bool
+	once   sync.Once
+	done   sync.WaitGroup
+}
+
+func newFiller(c *Chain) *filler {
+	return &filler{c: c, jobs: make(chan promotion, c.opts.FillQueue)}
+}
+
+// promote queues p.
+func (f *filler) promote(p promotion) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.closed {
+		return
+	}
+	f.once.Do(func() { f.done.Go(f.run) })
+	f.gate.enter()
+	select {
+	case f.jobs <- p:
+	default:
+		f.gate.leave()
+		for _, t := range p.to {
+			t.dropped.add(1)
+		}
+	}
+}
+
+func (f *filler) run() {
+	for p := range f.jobs {
+		f.c.fillTiers(f.c.ctx, &p, nil)
+		f.gate.leave()
+	}
+}
+
+// drain waits for the promotions that were queued when it was called.
+func (f *filler) drain(ctx context.Context) error { return f.gate.wait(ctx) }
+
+func (f *filler) close() {
+	f.mu.Lock()
+	f.closed = true
+	close(f.jobs)
+	f.mu.Unlock()
+	f.done.Wait()
+}
+
+// fillTiers writes an entry that was read or loaded into p.to, far to near. The
+// key's lock keeps writers away, and the fence says whether one came since the
+// entry was read. replace names the tiers that are known to hold something that
+// must go (a stale or undecodable value), for which a conditional write that
+// respects an entry of unknown version would not do.
+func (c *Chain) fillTiers(ctx context.Context, p *promotion, replace []*tier) {
+	k := c.locks.ref(p.key)
+	if err := k.lock(ctx); err != nil {
+		return
+	}
+	defer k.unlock()
+	for i := len(p.to) - 1; i >= 0; i-- {
+		if !c.fences.open(p.key, p.stamp) {
+			c.counts.fenced.add(1)
+			return
+		}
+		c.fillTier(ctx, p, p.to[i], slices.Contains(replace, p.to[i].tier))
+	}
+}
+
+func (c *Chain) fillTier(ctx context.Context, p *promotion, t placed, replace bool) {
+	if _, pending := t.queue.get(p.key); pending {
+		return // the tier is owed something newer
+	}
+	e, ok := t.entryFor(p.entry)
+	if !ok {
+		return
+	}
+	err := t.call(ctx, &t.writes, func(ctx context.Context) error {
+		if replace {
+			return t.Store.Set(ctx, p.key, e)
+		}
+		_, err := store.Fill(ctx, t.Store, p.key, e)
+		return err
+	})
+	if err != nil {
+		t.dropped.add(1)
+		c.report(err)
+		return
+	}
+	t.fills.add(1)
+	if c.opts.Observer != nil {
+		c.opts.Observer.Fill(t.Name, p.key)
+	}
+}
+
+// entryFor returns e with the deadlines that t may give it; ok is false for one
+// that has expired, which goes into no tier.
+func (t placed) entryFor(e store.Entry) (_ store.Entry, ok bool) {
+	now := time.Now()
+	if e.Expired(now) {
+		return e, false
+	}
+	if t.ttl > 0 {
+		lifeOf(&e).bounded(now.UnixNano(), t.ttl).apply(&e)
+	}
+	return e, true
+}

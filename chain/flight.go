@@ -1,0 +1,109 @@
+package chain
+
+import (
+	"hash/maphash"
+	"reflect"
+	"sync"
+	"sync/atomic"
+)
+
+// flights lets concurrent misses of a key share one walk through the tiers and
+// one load. It differs from golang.org/x/sync/singleflight in what the contract
+// asks for: a waiter leaves with its own context, a write makes later readers
+// start anew, a soft timeout can take the stale value on offer, and a batch can
+// claim many keys before it works on them together.
+type flights struct {
+	seed   maphash.Seed
+	shards [256]flightShard
+}
+
+type flightShard struct {
+	mu sync.Mutex
+	m  map[flightKey]*flight
+}
+
+// flightKey separates readers that cannot share: of another type, and those
+// without a loader (who must not wait for a load) from those with one.
+type flightKey struct {
+	key  string
+	typ  reflect.Type
+	load bool
+}
+
+// flight is one walk or load in progress. obj and err are written before done
+// is closed and read after.
+type flight struct {
+	flightKey
+	epoch uint64 // the chain's epoch, read before the stamp was drawn
+	stamp uint64 // version drawn before the work began
+	done  chan struct{}
+	obj   any // *object[V]
+	err   error
+	// stale is a value past its soft deadline that may be served meanwhile.
+	stale atomic.Value
+}
+
+func (t *flights) shard(key string) *flightShard {
+	return &t.shards[maphash.String(t.seed, key)%uint64(len(t.shards))]
+}
+
+// claim returns the flight of k, and whether the caller is the one who must
+// work on it and land it.
+func (t *flights) claim(k flightKey, c *Chain) (f *flight, leader bool) {
+	s := t.shard(k.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.m[k]; f != nil {
+		return f, false
+	}
+	f = &flight{flightKey: k, epoch: c.epoch.Load(), done: make(chan struct{})}
+	f.stamp = c.hlc.Next()
+	if s.m == nil {
+		s.m = make(map[flightKey]*flight)
+	}
+	s.m[k] = f
+	return f, true
+}
+
+// land publishes the outcome of f to its waiters.
+func (t *flights) land(f *flight, obj any, err error) {
+	f.obj, f.err = obj, err
+	t.remove(f)
+	close(f.done)
+}
+
+// remove makes later readers start anew; those who wait for f keep waiting.
+func (t *flights) remove(f *flight) {
+	s := t.shard(f.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.m[f.flightKey] == f {
+		delete(s.m, f.flightKey)
+	}
+}
+
+// forget detaches every flight of key that began before version, so that no
+// reader who comes after a write joins a walk that began before it.
+func (t *flights) forget(key string, version uint64) {
+	s := t.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.m) == 0 {
+		return
+	}
+	for k, f := range s.m {
+		if k.key == key && f.stamp < version {
+			delete(s.m, k)
+		}
+	}
+}
+
+// forgetAll detaches every flight, for Clear.
+func (t *flights) forgetAll() {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		clear(s.m)
+		s.mu.Unlock()
+	}
+}

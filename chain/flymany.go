@@ -1,0 +1,272 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/stratacache/strata/store"
+)
+
+// fly does the work of the flights that a batch leads: pending writes, then one
+// call a tier, then one load.
+func (b *batch[V]) fly(ctx context.Context, items []*item[V]) {
+	open := make([]*item[V], 0, len(items))
+	for _, it := range items {
+		if !b.fromPending(it) {
+			open = append(open, it)
+		}
+	}
+	for _, t := range b.c.chain.bytes {
+		if len(open) == 0 {
+			return
+		}
+		open = b.fromTier(ctx, t, open)
+	}
+	b.finish(ctx, open)
+}
+
+// fromPending answers an item from the writes under way, if it can.
+func (b *batch[V]) fromPending(it *item[V]) bool {
+	ch := b.c.chain
+	it.skip = ch.pending(it.p, it.key, &it.fd)
+	switch {
+	case it.fd.deleted:
+		it.held, it.skip = nil, ch.bytes // absent, whatever the tiers hold
+	case it.fd.found:
+		switch b.c.judge(it.f, it.p, &it.fd) {
+		case take:
+			b.c.arrive(it.f, it.p, &it.fd, it.fd.obj.(*object[V]))
+			return true
+		case stale:
+			it.best, _ = it.fd.obj.(*object[V])
+			it.skip = ch.bytes // nothing in a tier is newer
+		case useless:
+			it.fd = finding{}
+		}
+	}
+	return false
+}
+
+// fromTier asks one tier for all open items that it may hold, and returns those
+// that stay open.
+func (b *batch[V]) fromTier(ctx context.Context, t *tier, items []*item[V]) []*item[V] {
+	var keys []string
+	asked := make(map[*item[V]]placed, len(items))
+	for _, it := range items {
+		for _, p := range it.p.tiers {
+			if p.tier == t && !slices.Contains(it.skip, t) {
+				keys = append(keys, it.key)
+				asked[it] = p
+			}
+		}
+	}
+	if len(keys) == 0 {
+		return items
+	}
+	var found map[string]store.Entry
+	err := t.call(ctx, &t.reads, func(ctx context.Context) (err error) {
+		found, err = store.GetMany(ctx, t.Store, keys)
+		return err
+	})
+	open := items[:0]
+	for _, it := range items {
+		p, ok := asked[it]
+		if !ok || !b.answered(p, it, found, err) {
+			open = append(open, it)
+		}
+	}
+	return open
+}
+
+// answered judges what a tier said of one item, and reports whether that settles
+// it.
+func (b *batch[V]) answered(t placed, it *item[V], found map[string]store.Entry, err error) bool {
+	e, ok := found[it.key]
+	kerr := store.KeyError(err, it.key)
+	switch {
+	case ok:
+		kerr = nil
+	case kerr == nil:
+		kerr = store.ErrNotFound
+	}
+	if !b.c.chain.answer(t, it.key, e, kerr, &it.fd) {
+		return false
+	}
+	it.fd.from = t.Name
+	verdict := b.c.judge(it.f, it.p, &it.fd)
+	o, _ := it.fd.obj.(*object[V])
+	if verdict == take {
+		it.fd.to = without(it.fd.sound, t.tier, t.at)
+		b.c.arrive(it.f, it.p, &it.fd, o)
+		return true
+	}
+	it.fd.replace = append(it.fd.replace, t.tier)
+	if verdict == stale && it.best == nil {
+		it.best = o
+	}
+	it.fd.found = false
+	return false
+}
+
+// finish lands the items that no tier had fresh: stale where the rule allows, not
+// found without a loader, and by one load otherwise.
+func (b *batch[V]) finish(ctx context.Context, items []*item[V]) {
+	ch := b.c.chain
+	var missing, due []*item[V]
+	now := time.Now().UnixNano()
+	for _, it := range items {
+		if it.best == nil && it.held != nil && now < it.held.expires {
+			it.best = it.held
+		}
+		if it.best != nil && it.p.servesStale(now, it.best.deadlines(), it.p.swr) {
+			b.c.countStale(it.key)
+			ch.fillMemory(it.p, it.key, it.best, it.f.stamp)
+			ch.flights.land(it.f, it.best, nil)
+			if b.load != nil {
+				due = append(due, &item[V]{key: it.key, p: it.p, held: it.best})
+			}
+			continue
+		}
+		ch.counts.misses.add(1)
+		if ob := ch.opts.Observer; ob != nil {
+			ob.Miss(it.key)
+		}
+		if b.load == nil {
+			ch.flights.land(it.f, nil, it.fd.failure())
+			continue
+		}
+		missing = append(missing, it)
+	}
+	b.refresh(ctx, due)
+	b.loadAll(ctx, missing)
+}
+
+// loadAll calls the loader for items and lands them.
+func (b *batch[V]) loadAll(ctx context.Context, items []*item[V]) {
+	if len(items) == 0 {
+		return
+	}
+	ch := b.c.chain
+	keys := make([]string, len(items))
+	hard := items[0].p.hard
+	for i, it := range items {
+		keys[i] = it.key
+		if it.p.hard > 0 && (hard <= 0 || it.p.hard < hard) {
+			hard = it.p.hard
+		}
+		if it.best != nil {
+			it.f.stale.Store(it.best)
+		}
+	}
+	what := keys[0]
+	if len(keys) > 1 {
+		what = fmt.Sprintf("%s and %d more keys", what, len(keys)-1)
+	}
+	start := time.Now()
+	values, err := guarded(ctx, ch, what, hard, func(ctx context.Context) (map[string]V, error) {
+		return b.load(ctx, slices.Clone(keys))
+	})
+	took := time.Since(start)
+	ch.counts.loads.add(1)
+	ch.counts.loadTime.observe(took)
+	fills := make([]promotion, 0, len(items))
+	replace := make(map[string][]*tier)
+	for _, it := range items {
+		if ob := ch.opts.Observer; ob != nil {
+			ob.Load(it.key, took, store.KeyError(err, it.key))
+		}
+		if e, ok := b.landLoaded(ctx, it, values, err, took); ok {
+			fills = append(fills, promotion{key: it.key, entry: e, stamp: it.f.stamp, to: it.p.fillable(&it.fd)})
+			replace[it.key] = it.fd.replace
+		}
+	}
+	ch.fillTiersMany(ctx, fills, replace)
+}
+
+// landLoaded lands one item with what the loader said of it.
+func (b *batch[V]) landLoaded(ctx context.Context, it *item[V], values map[string]V, err error, took time.Duration) (store.Entry, bool) {
+	c, ch := b.c, b.c.chain
+	if v, ok := values[it.key]; ok {
+		if c.opts.Clone != nil {
+			v = c.opts.Clone(v)
+		}
+		return c.accept(it.f, it.p, v, WriteOptions{}, took)
+	}
+	kerr := store.KeyError(err, it.key)
+	switch {
+	case kerr == nil: // left out: not found, but that was not said
+		ch.flights.land(it.f, nil, store.ErrNotFound)
+	case errors.Is(kerr, store.ErrNotFound):
+		ch.vanished(ctx, it.f, it.p, it.best != nil || len(it.fd.replace) > 0)
+		ch.flights.land(it.f, nil, kerr)
+	default:
+		ch.counts.loadErrors.add(1)
+		c.failed(it.f, it.p, it.best, kerr)
+	}
+	return store.Entry{}, false
+}
+
+// fillTiersMany is fillTiers for many keys, with one or two calls a tier.
+func (c *Chain) fillTiersMany(ctx context.Context, fills []promotion, replace map[string][]*tier) {
+	if len(fills) == 0 {
+		return
+	}
+	keys := make([]string, len(fills))
+	for i := range fills {
+		keys[i] = fills[i].key
+	}
+	locks, err := c.locks.lockAll(ctx, keys, nil)
+	if err != nil {
+		return
+	}
+	defer unlockAll(locks)
+	for i := len(c.bytes) - 1; i >= 0; i-- {
+		c.fillTierMany(ctx, c.bytes[i], fills, replace)
+	}
+}
+
+func (c *Chain) fillTierMany(ctx context.Context, t *tier, fills []promotion, replace map[string][]*tier) {
+	sets, conditional := map[string]store.Entry{}, map[string]store.Entry{}
+	for i := range fills {
+		p := &fills[i]
+		at := slices.IndexFunc(p.to, func(x placed) bool { return x.tier == t })
+		if at < 0 {
+			continue
+		}
+		if !c.fences.open(p.key, p.stamp) {
+			c.counts.fenced.add(1)
+			continue
+		}
+		e, live := p.to[at].entryFor(p.entry)
+		if _, pending := t.queue.get(p.key); pending || !live {
+			continue
+		}
+		if slices.Contains(replace[p.key], t) {
+			sets[p.key] = e
+		} else {
+			conditional[p.key] = e
+		}
+	}
+	for _, group := range []struct {
+		entries map[string]store.Entry
+		write   func(context.Context, store.Store, map[string]store.Entry) error
+	}{{sets, store.SetMany}, {conditional, store.FillMany}} {
+		if len(group.entries) == 0 {
+			continue
+		}
+		err := t.call(ctx, &t.writes, func(ctx context.Context) error { return group.write(ctx, t.Store, group.entries) })
+		for key := range group.entries {
+			if store.KeyError(err, key) != nil {
+				t.dropped.add(1)
+			} else {
+				t.fills.add(1)
+			}
+		}
+		if err != nil {
+			c.report(tierError("fill", t.Name, "", err))
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package chain
+
+import (
+	"context"
+	"sync"
+)
+
+// gate counts work in the background so that it can be waited for with a
+// context, and while more of it begins, which sync.WaitGroup does not allow.
+type gate struct {
+	mu   sync.Mutex
+	n    int
+	idle chan struct{} // not nil while somebody waits
+}
+
+// enter counts one more piece of work.
+func (g *gate) enter() {
+	g.mu.Lock()
+	g.n++
+	g.mu.Unlock()
+}
+
+// leave ends one.
+func (g *gate) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.n--; g.n == 0 && g.idle != nil {
+		close(g.idle)
+		g.idle = nil
+	}
+}
+
+// wait blocks until no work is left or ctx ends.
+func (g *gate) wait(ctx context.Context) error {
+	g.mu.Lock()
+	if g.n == 0 {
+		g.mu.Unlock()
+		return nil
+	}
+	if g.idle == nil {
+		g.idle = make(chan struct{})
+	}
+	idle := g.idle
+	g.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,126 @@
+package chain
+
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+	"sync"
+)
+
+// keyLocks serialises the writes, fills and flushes of one key in this process.
+// A lock exists only while somebody holds or awaits it.
+type keyLocks struct {
+	seed   maphash.Seed
+	shards [256]keyLockShard
+}
+
+type keyLockShard struct {
+	mu    sync.Mutex
+	locks map[string]*keyLock
+}
+
+type keyLock struct {
+	owner *keyLocks
+	key   string
+	refs  int           // holders and waiters; guarded by the shard
+	token chan struct{} // capacity 1: full while held
+	last  uint64        // highest version written while the lock lived; guarded by the token
+}
+
+func (l *keyLocks) shard(key string) *keyLockShard {
+	return &l.shards[maphash.String(l.seed, key)%uint64(len(l.shards))]
+}
+
+// ref returns the key's lock, not yet held. Whoever holds a reference when it
+// stamps its version is sure to see, in last, every later version that went
+// before it. Each ref is ended by drop or by unlock.
+func (l *keyLocks) ref(key string) *keyLock {
+	s := l.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.locks[key]
+	if k == nil {
+		k = &keyLock{owner: l, key: key, token: make(chan struct{}, 1)}
+		if s.locks == nil {
+			s.locks = make(map[string]*keyLock)
+		}
+		s.locks[key] = k
+	}
+	k.refs++
+	return k
+}
+
+// lock takes the lock or returns ctx's error, in which case the reference is
+// dropped.
+func (k *keyLock) lock(ctx context.Context) error {
+	select {
+	case k.token <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case k.token <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		k.drop()
+		return context.Cause(ctx)
+	}
+}
+
+// tryLock takes the lock if it is free; otherwise the reference is dropped.
+func (k *keyLock) tryLock() bool {
+	select {
+	case k.token <- struct{}{}:
+		return true
+	default:
+		k.drop()
+		return false
+	}
+}
+
+// unlock releases the lock and its reference.
+func (k *keyLock) unlock() {
+	<-k.token
+	k.drop()
+}
+
+func (k *keyLock) drop() {
+	s := k.owner.shard(k.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k.refs--; k.refs == 0 {
+		delete(s.locks, k.key)
+	}
+}
+
+// lockAll locks many keys, in sorted order so that two batches cannot wait for
+// each other. stamp is called once all references are held and before any lock
+// is, which is when a batch's version must be drawn.
+func (l *keyLocks) lockAll(ctx context.Context, keys []string, stamp func()) ([]*keyLock, error) {
+	keys = slices.Clone(keys)
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	held := make([]*keyLock, len(keys))
+	for i, key := range keys {
+		held[i] = l.ref(key)
+	}
+	if stamp != nil {
+		stamp()
+	}
+	for i, k := range held {
+		if err := k.lock(ctx); err != nil {
+			unlockAll(held[:i])
+			for _, rest := range held[i+1:] {
+				rest.drop()
+			}
+			return nil, err
+		}
+	}
+	return held, nil
+}
+
+func unlockAll(held []*keyLock) {
+	for _, k := range held {
+		k.unlock()
+	}
+}

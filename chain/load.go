@@ -1,0 +1,214 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/stratacache/strata/internal/clock"
+	"github.com/stratacache/strata/store"
+)
+
+// refresh loads key in the background, unless that is under way.
+func (c *Cache[V]) refresh(ctx context.Context, p *plan, key string, load loader[V], o *object[V]) {
+	ch := c.chain
+	f, leader := ch.flights.claim(flightKey{key, c.typ, true}, ch)
+	if !leader {
+		return
+	}
+	ch.work.enter()
+	go func() {
+		defer ch.work.leave()
+		fctx, cancel := ch.detach(ctx)
+		defer cancel()
+		c.load(fctx, f, p, load, o, &finding{})
+	}()
+}
+
+// load calls the loader for f and lands what comes of it. best is the stale value
+// at hand, fd what the tiers said.
+func (c *Cache[V]) load(ctx context.Context, f *flight, p *plan, load loader[V], best *object[V], fd *finding) {
+	ch := c.chain
+	r := Request[V]{Key: f.key}
+	if best != nil {
+		f.stale.Store(best)
+		r.Stale, r.HasStale, r.Written = c.give(best), true, clock.Time(best.version)
+	}
+	start := time.Now()
+	res, err := guarded(ctx, ch, f.key, p.hard, func(ctx context.Context) (Loaded[V], error) {
+		return load(ctx, r)
+	})
+	took := time.Since(start)
+	ch.counts.loads.add(1)
+	ch.counts.loadTime.observe(took)
+	if ob := ch.opts.Observer; ob != nil {
+		ob.Load(f.key, took, err)
+	}
+	switch {
+	case err == nil:
+		c.loaded(ctx, f, p, res, best, fd, took)
+	case errors.Is(err, store.ErrNotFound):
+		ch.vanished(ctx, f, p, best != nil || len(fd.replace) > 0)
+		ch.flights.land(f, nil, err)
+	default:
+		ch.counts.loadErrors.add(1)
+		c.failed(f, p, best, err)
+	}
+}
+
+// guarded calls a loader within hard (0: no bound of its own). A loader that
+// ignores its context is left behind: its result is dropped, and it keeps its
+// place among the MaxLoads until it returns. what names the load in errors.
+func guarded[R any](ctx context.Context, ch *Chain, what string, hard time.Duration, load func(context.Context) (R, error)) (R, error) {
+	var zero R
+	if hard > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, hard)
+		defer cancel()
+	}
+	select {
+	case ch.loading <- struct{}{}:
+	case <-ctx.Done():
+		return zero, fmt.Errorf("strata: load of %q waited for one of %d places: %w", what, cap(ch.loading), context.Cause(ctx))
+	}
+	type result struct {
+		r   R
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		defer func() { <-ch.loading }()
+		var res result
+		res.err = &PanicError{Key: what, Value: "runtime.Goexit called"}
+		defer func() { done <- res }()
+		defer func() {
+			if v := recover(); v != nil {
+				res.err = &PanicError{Key: what, Value: v, Stack: debug.Stack()}
+			}
+		}()
+		res.r, res.err = load(ctx)
+	}()
+	select {
+	case res := <-done:
+		return res.r, res.err
+	case <-ctx.Done():
+		return zero, fmt.Errorf("strata: load of %q: %w", what, context.Cause(ctx))
+	}
+}
+
+// loaded lands a loaded value: memory first, so that whoever comes next hits,
+// then the waiters, then the tiers.
+func (c *Cache[V]) loaded(ctx context.Context, f *flight, p *plan, res Loaded[V], best *object[V], fd *finding, took time.Duration) {
+	if res.NotModified {
+		if best == nil {
+			c.failed(f, p, nil, fmt.Errorf("strata: loader of %q says not modified, but was given no value", f.key))
+			return
+		}
+		res.Value = best.value
+		if res.Tags == nil {
+			res.Tags = best.tags()
+		}
+	} else if c.opts.Clone != nil {
+		res.Value = c.opts.Clone(res.Value)
+	}
+	if e, ok := c.accept(f, p, res.Value, res.WriteOptions, took); ok {
+		c.chain.fillTiers(ctx, &promotion{key: f.key, entry: e, stamp: f.stamp, to: p.fillable(fd)}, fd.replace)
+	}
+}
+
+// accept puts a loaded value into memory and lands f with it. It returns the
+// entry for the tiers; ok is false where they can hold none.
+func (c *Cache[V]) accept(f *flight, p *plan, v V, w WriteOptions, took time.Duration) (e store.Entry, ok bool) {
+	now := time.Now().UnixNano()
+	if len(p.tiers) > 0 {
+		var err error
+		if e, err = c.encode(p, f.key, v); err != nil {
+			c.chain.report(err) // the caller gets its value; the tiers cannot have it
+		}
+		ok = err == nil
+	}
+	l := p.lifeFor(now, w.TTL)
+	e.Version, e.Tags = f.stamp, p.tagsFor(f.key, w.Tags)
+	l.apply(&e)
+	o := c.object(p, v, l, now, &e, took, f.epoch)
+	c.chain.fillMemory(p, f.key, o, f.stamp)
+	c.chain.flights.land(f, o, nil)
+	return e, ok
+}
+
+// fillable returns the tiers that a loaded value goes to: all but those that
+// could not answer.
+func (p *plan) fillable(fd *finding) []placed {
+	if len(fd.errs) == 0 {
+		return p.tiers
+	}
+	return fd.sound
+}
+
+// failed lands a load that failed: with the value at hand where the rule allows,
+// and with the error otherwise. A value that may still be served goes on being
+// served for a while from now before the load is tried again.
+func (c *Cache[V]) failed(f *flight, p *plan, best *object[V], err error) {
+	ch := c.chain
+	if best == nil {
+		ch.flights.land(f, nil, err)
+		return
+	}
+	now := time.Now().UnixNano()
+	end := best.fresh
+	if !p.neverStale {
+		end = min(add(end, max(p.swr, p.sie)), best.expires)
+	}
+	if now < end {
+		again := &object[V]{
+			hot: min(add(now, p.jittered(ch.opts.StaleBackoff)), end), value: best.value,
+			fresh: best.fresh, expires: best.expires, version: best.version, cost: best.cost, more: best.more,
+		}
+		again.epoch.Store(best.epoch.Load())
+		ch.fillMemory(p, f.key, again, f.stamp)
+		best = again
+	}
+	if now >= best.fresh && !p.servesStale(now, best.deadlines(), p.sie) {
+		ch.flights.land(f, nil, err)
+		return
+	}
+	ch.report(&store.Error{Op: "load", Tier: "loader", Key: f.key, Err: err})
+	c.countStale(f.key)
+	ch.flights.land(f, best, nil)
+}
+
+// vanished files the loader's word that the key does not exist: it is remembered
+// for the rule's negative TTL, and what the tiers still hold of it is removed.
+func (c *Chain) vanished(ctx context.Context, f *flight, p *plan, held bool) {
+	now := time.Now().UnixNano()
+	if p.negative > 0 {
+		s := c.fences.of(f.key)
+		s.mu.Lock()
+		if s.at <= f.stamp {
+			c.absent.add(f.key, now, p.negative, f.stamp)
+		}
+		s.mu.Unlock()
+	}
+	if !held {
+		return
+	}
+	k := c.locks.ref(f.key)
+	if k.lock(ctx) != nil {
+		return
+	}
+	defer k.unlock()
+	if !c.fences.open(f.key, f.stamp) {
+		return
+	}
+	o := &operation{key: f.key, plan: c.deletePlan(f.key), version: f.stamp, deleted: true}
+	if err := c.conclude(ctx, o, c.writeTiers(ctx, o)); err != nil {
+		c.report(err)
+	}
+	if c.memory != nil {
+		if err := c.memory.Store.Delete(ctx, f.key); err != nil {
+			c.report(err)
+		}
+	}
+}

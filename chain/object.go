@@ -1,0 +1,87 @@
+package chain
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/stratacache/strata/internal/clock"
+	"github.com/stratacache/strata/store"
+)
+
+// object is a decoded value as memory holds it: one allocation with everything
+// that a hit reads in its first words, so that a hit touches one cache line for
+// small values. All fields but epoch are fixed once the object is shared.
+// Deadlines are Unix nanoseconds (clock.Never: none).
+type object[V any] struct {
+	hot   int64         // until then a hit needs no thought: no deadline, refresh or back-off is due
+	epoch atomic.Uint64 // the chain's epoch at which no barrier covered the object
+	value V
+
+	fresh   int64  // soft deadline
+	expires int64  // hard deadline
+	version uint64 // when the write or load began
+	cost    int64  // bytes
+	more    *objectMore
+}
+
+// objectMore holds what few objects have.
+type objectMore struct {
+	tags     []string
+	loadTime time.Duration // what the load took, for early refresh
+	codec    string        // of bytes that were stored through Chain.Store
+}
+
+// life is the pair of deadlines of a value, in Unix nanoseconds.
+type life struct{ fresh, expires int64 }
+
+// bounded returns l cut to at most d from now; d <= 0 is no bound.
+func (l life) bounded(now int64, d time.Duration) life {
+	if d <= 0 {
+		return l
+	}
+	end := now + int64(d)
+	return life{min(l.fresh, end), min(l.expires, end)}
+}
+
+// lifeOf returns the deadlines of an entry.
+func lifeOf(e *store.Entry) life {
+	return life{clock.Nanos(e.FreshUntil()), clock.Nanos(e.Expires)}
+}
+
+// apply writes the deadlines into an entry.
+func (l life) apply(e *store.Entry) {
+	e.Expires = clock.FromNanos(l.expires)
+	e.Fresh = clock.FromNanos(l.fresh)
+	if l.fresh == l.expires {
+		e.Fresh = time.Time{} // the zero Fresh means Expires
+	}
+}
+
+func (o *object[V]) tags() []string {
+	if o.more == nil {
+		return nil
+	}
+	return o.more.tags
+}
+
+func (o *object[V]) loadTime() time.Duration {
+	if o.more == nil {
+		return 0
+	}
+	return o.more.loadTime
+}
+
+// held is what the chain does with an object without knowing its type.
+type held interface {
+	stamp(version uint64)
+	size() int64
+	deadlines() life
+	ver() uint64
+	labels() []string
+}
+
+func (o *object[V]) stamp(version uint64) { o.version = version }
+func (o *object[V]) size() int64          { return o.cost }
+func (o *object[V]) deadlines() life      { return life{o.fresh, o.expires} }
+func (o *object[V]) ver() uint64          { return o.version }
+func (o *object[V]) labels() []string     { return o.tags() }

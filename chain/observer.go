@@ -1,0 +1,52 @@
+package chain
+
+import "time"
+
+// Observer is told what a chain does. Methods are called from the goroutine in
+// which it happens and must be quick, safe for concurrent use, and must not call
+// the chain. Embed NopObserver to implement some of them only.
+type Observer interface {
+	// Hit: a tier (or "pending", the writes under way) had the value.
+	Hit(tier, key string)
+	// Miss: no tier had it.
+	Miss(key string)
+	// Load: a loader returned after d.
+	Load(key string, d time.Duration, err error)
+	// Stale: a value past its soft deadline was served.
+	Stale(key string)
+	// Fill: a value read or loaded was written into a tier.
+	Fill(tier, key string)
+	// Error: a tier failed; err is a *store.Error.
+	Error(err error)
+	// Breaker: a tier's circuit breaker became "open", "half-open" or "closed".
+	Breaker(tier, state string)
+	// Flush: a tier took n pending writes, or failed.
+	Flush(tier string, n int, err error)
+}
+
+// NopObserver does nothing.
+type NopObserver struct{}
+
+// Hit implements Observer.
+func (NopObserver) Hit(tier, key string) {}
+
+// Miss implements Observer.
+func (NopObserver) Miss(key string) {}
+
+// Load implements Observer.
+func (NopObserver) Load(key string, d time.Duration, err error) {}
+
+// Stale implements Observer.
+func (NopObserver) Stale(key string) {}
+
+// Fill implements Observer.
+func (NopObserver) Fill(tier, key string) {}
+
+// Error implements Observer.
+func (NopObserver) Error(err error) {}
+
+// Breaker implements Observer.
+func (NopObserver) Breaker(tier, state string) {}
+
+// Flush implements Observer.
+func (NopObserver) Flush(tier string, n int, err error) {}

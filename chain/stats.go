@@ -1,0 +1,96 @@
+package chain
+
+import "github.com/stratacache/strata/store"
+
+// counts are the chain's own counters.
+type counts struct {
+	misses, stale, negative        counter
+	loads, loadErrors              counter
+	pendingHits, fenced            counter
+	typeMisses, corrupt, queueFull counter
+	loadTime                       histogram
+}
+
+// Stats is a snapshot of a chain's counters. Counters only grow; they are read
+// one after the other, not at one instant.
+type Stats struct {
+	Tiers []TierStats // nearest first
+
+	Misses       uint64 // reads for which no tier had a fresh value
+	Stale        uint64 // values served past their soft deadline
+	NegativeHits uint64 // reads answered by a remembered "not found"
+	PendingHits  uint64 // reads answered by a write not yet in its tier
+	Loads        uint64 // loader calls
+	LoadErrors   uint64 // that failed with anything but "not found"
+	LoadTime     Latency
+	TypeMisses   uint64 // entries of another type or codec, treated as misses
+	Corrupt      uint64 // entries that failed their check, treated as misses
+	Fenced       uint64 // fills dropped because a write or delete had come
+	QueueFull    uint64 // write-backs that found their queue full
+	Negatives    int    // keys remembered as not found
+}
+
+// TierStats are the counters of one tier, as the chain saw it.
+type TierStats struct {
+	Name    string
+	Hits    uint64
+	Misses  uint64 // the tier answered "not found"
+	Errors  uint64 // calls that failed
+	Skipped uint64 // calls not made because the circuit breaker was open
+	Fills   uint64 // values read or loaded that were put into the tier
+	Dropped uint64 // fills that were not: queue full, refused or failed
+	Breaker string // "closed", "open" or "half-open"
+	Reads   Latency
+	Writes  Latency
+	Pending PendingStats
+	Store   store.Stats // what the store itself counts; zero where it does not
+}
+
+// PendingStats describe the writes that a tier has yet to take.
+type PendingStats struct {
+	Entries int
+	Bytes   int64
+	Age     float64 // seconds since the oldest came in
+	Flushed uint64  // operations that the tier took from the queue
+	Failed  uint64  // flushes that failed and were or will be retried
+	Lost    uint64  // operations that the tier refused for good
+}
+
+// refreshEvery is after how many memory hits a reader refreshes the coarse clock
+// itself, so that readers who keep the clock's goroutine from running do not make
+// it stand still.
+const refreshEvery = 16
+
+func (c *Chain) countMemoryHit() {
+	if c.memory.hits.add(1)%refreshEvery == 0 {
+		c.now.Refresh()
+	}
+}
+
+// Stats returns the chain's counters.
+func (c *Chain) Stats() Stats {
+	n := &c.counts
+	s := Stats{
+		Misses: n.misses.load(), Stale: n.stale.load(), NegativeHits: n.negative.load(),
+		PendingHits: n.pendingHits.load(), Loads: n.loads.load(), LoadErrors: n.loadErrors.load(),
+		LoadTime: n.loadTime.snapshot(), TypeMisses: n.typeMisses.load(), Corrupt: n.corrupt.load(),
+		Fenced: n.fenced.load(), QueueFull: n.queueFull.load(), Negatives: c.absent.len(),
+	}
+	for _, t := range c.tiers {
+		s.Tiers = append(s.Tiers, t.stats())
+	}
+	return s
+}
+
+func (t *tier) stats() TierStats {
+	s := TierStats{
+		Name: t.Name, Hits: t.hits.load(), Misses: t.misses.load(), Errors: t.errs.load(),
+		Skipped: t.skipped.load(), Fills: t.fills.load(), Dropped: t.dropped.load(),
+		Breaker: t.state(), Reads: t.reads.snapshot(), Writes: t.writes.snapshot(),
+	}
+	if t.queue != nil {
+		s.Pending = t.queue.stats()
+	}
+	s.Store, _ = store.StatsOf(t.Store)
+	return s
+}

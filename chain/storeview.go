@@ -1,0 +1,234 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/stratacache/strata/store"
+)
+
+// Store returns the chain as a store of bytes: a tier for another chain, a
+// gocache store, the back end of a server. Entries keep the deadlines, tags and
+// codec that they are set with; one without deadlines gets its rule's TTL where a
+// rule matches, and never expires where none does. Versions are the chain's own,
+// and tiers keep their bounds. Closing the store closes the chain, without a time
+// limit for what is pending.
+func (c *Chain) Store() store.Store {
+	return &view{c: c, bytes: NewCache(c, &CacheOptions[[]byte]{Codec: anyBytes{}})}
+}
+
+// anyCodec is the name of a codec that takes every entry's bytes as they are.
+const anyCodec = "*"
+
+// anyBytes is the codec of a view: the bytes are the value, whatever made them.
+type anyBytes struct{}
+
+func (anyBytes) Name() string                                { return anyCodec }
+func (anyBytes) Append(dst []byte, v []byte) ([]byte, error) { return append(dst, v...), nil }
+func (anyBytes) Decode(data []byte) ([]byte, error)          { return data, nil }
+
+// view is a chain as a store.
+type view struct {
+	c     *Chain
+	bytes *Cache[[]byte]
+}
+
+var (
+	_ store.Store        = (*view)(nil)
+	_ store.BatchGetter  = (*view)(nil)
+	_ store.BatchSetter  = (*view)(nil)
+	_ store.BatchDeleter = (*view)(nil)
+	_ store.Filler       = (*view)(nil)
+	_ store.Scanner      = (*view)(nil)
+	_ store.Clearer      = (*view)(nil)
+	_ store.Statser      = (*view)(nil)
+)
+
+func (v *view) fault(op, key string, err error) error {
+	if err == nil || errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return &store.Error{Op: op, Tier: "chain", Key: key, Err: err}
+}
+
+// Get implements store.Store.
+func (v *view) Get(ctx context.Context, key string) (store.Entry, error) {
+	if ctx.Err() != nil {
+		return store.Entry{}, v.fault("get", key, context.Cause(ctx))
+	}
+	o := v.bytes.peek(key)
+	if o == nil {
+		var err error
+		if o, err = v.bytes.miss(ctx, key, nil); err != nil {
+			return store.Entry{}, v.fault("get", key, err)
+		}
+	}
+	return entryOf(o), nil
+}
+
+// entryOf returns an object of bytes as an entry.
+func entryOf(o *object[[]byte]) store.Entry {
+	e := store.Entry{Value: o.value, Version: o.version, Tags: o.tags()}
+	o.deadlines().apply(&e)
+	if o.more != nil {
+		e.Codec = o.more.codec
+	}
+	return e
+}
+
+// operation prepares the write of e.
+func (v *view) operation(key string, e store.Entry) *operation {
+	p := v.c.plan(key)
+	now := time.Now().UnixNano()
+	if e.Expires.IsZero() && e.Fresh.IsZero() && p.rule != nil {
+		p.lifeFor(now, 0).apply(&e)
+	}
+	if e.Value == nil {
+		e.Value = []byte{}
+	}
+	o := &operation{key: key, plan: p, entry: e, deleted: e.Expired(time.Unix(0, now))}
+	if p.memory && !o.deleted {
+		o.obj = v.object(p, &e, now, v.c.epoch.Load())
+	}
+	return o
+}
+
+func (v *view) object(p *plan, e *store.Entry, now int64, epoch uint64) *object[[]byte] {
+	version := e.Version
+	e.Version = 0
+	obj := v.bytes.object(p, e.Value, lifeOf(e), now, e, 0, epoch)
+	e.Version, obj.version = version, version
+	return obj
+}
+
+// Set implements store.Store.
+func (v *view) Set(ctx context.Context, key string, e store.Entry) error {
+	if err := v.c.check(key); err != nil {
+		return v.fault("set", key, err)
+	}
+	return v.fault("set", key, v.c.write(ctx, v.operation(key, e)))
+}
+
+// Delete implements store.Store.
+func (v *view) Delete(ctx context.Context, key string) error {
+	return v.fault("delete", key, v.c.Delete(ctx, key))
+}
+
+// GetMany implements store.BatchGetter.
+func (v *view) GetMany(ctx context.Context, keys []string) (map[string]store.Entry, error) {
+	found := make(map[string]store.Entry, len(keys))
+	objs, err := v.bytes.objectsOf(ctx, keys, nil)
+	if err != nil {
+		return found, v.fault("get", "", err)
+	}
+	var be *store.BatchError
+	for key, r := range objs {
+		switch {
+		case r.Err == nil:
+			found[key] = entryOf(r.Value)
+		case !errors.Is(r.Err, store.ErrNotFound):
+			be = be.Add(key, v.fault("get", key, r.Err))
+		}
+	}
+	return found, be.ErrOrNil()
+}
+
+// SetMany implements store.BatchSetter.
+func (v *view) SetMany(ctx context.Context, entries map[string]store.Entry) error {
+	var be *store.BatchError
+	ops := make([]*operation, 0, len(entries))
+	for key, e := range entries {
+		if err := v.c.check(key); err != nil {
+			be = be.Add(key, v.fault("set", key, err))
+			continue
+		}
+		ops = append(ops, v.operation(key, e))
+	}
+	return v.faults("set", v.c.writeMany(ctx, ops, be))
+}
+
+// faults is fault for each error of a batch.
+func (v *view) faults(op string, err error) error {
+	var be *store.BatchError
+	if !errors.As(err, &be) {
+		return v.fault(op, "", err)
+	}
+	for key, kerr := range be.Errs {
+		var te *store.Error
+		if !errors.As(kerr, &te) {
+			be.Errs[key] = v.fault(op, key, kerr)
+		}
+	}
+	return be
+}
+
+// DeleteMany implements store.BatchDeleter.
+func (v *view) DeleteMany(ctx context.Context, keys []string) error {
+	if len(keys) == 0 {
+		return v.c.closedError("delete")
+	}
+	if len(keys) == 1 {
+		if err := v.Delete(ctx, keys[0]); err != nil {
+			return (*store.BatchError)(nil).Add(keys[0], err)
+		}
+		return nil
+	}
+	return v.faults("delete", v.c.Delete(ctx, keys...))
+}
+
+// Fill implements store.Filler. The key's lock makes it one step for this
+// process.
+func (v *view) Fill(ctx context.Context, key string, e store.Entry) (bool, error) {
+	if err := v.c.check(key); err != nil {
+		return false, v.fault("fill", key, err)
+	}
+	if e.Expired(time.Now()) {
+		return false, nil
+	}
+	old, err := v.Get(ctx, key)
+	if err == nil && !store.Newer(e.Version, old.Version) {
+		return false, nil
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return false, err
+	}
+	if err := v.Set(ctx, key, e); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// Scan implements store.Scanner.
+func (v *view) Scan(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return v.c.Scan(ctx, prefix)
+}
+
+// Clear implements store.Clearer.
+func (v *view) Clear(ctx context.Context) error { return v.fault("clear", "", v.c.Clear(ctx)) }
+
+// Stats implements store.Statser: what all tiers together answered.
+func (v *view) Stats() store.Stats {
+	s := v.c.Stats()
+	out := store.Stats{Misses: s.Misses, Corrupt: s.Corrupt, Hits: s.PendingHits}
+	for _, t := range s.Tiers {
+		out.Hits += t.Hits
+		out.Errors += t.Errors
+		out.Bytes += t.Store.Bytes
+		out.Entries = max(out.Entries, t.Store.Entries)
+		out.Sets = max(out.Sets, t.Store.Sets)
+		out.Deletes = max(out.Deletes, t.Store.Deletes)
+	}
+	return out
+}
+
+// Close implements store.Store.
+func (v *view) Close() error { return v.c.Close(context.Background()) }
+
+func (c *Chain) closedError(op string) error {
+	if c.closed.Load() {
+		return &store.Error{Op: op, Tier: "chain", Err: store.ErrClosed}
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+
+	"github.com/stratacache/strata/store"
+)
+
+// Tier is one layer of a chain. Name and Store are required.
+type Tier struct {
+	// Name is what rules, statistics, errors and metrics call the tier:
+	// "memory", "redis", "disk".
+	Name string
+	// Store is the tier itself. The chain owns it from New on, and closes it.
+	// A store that implements store.Objects, as the first tier, holds decoded
+	// values; every other one holds bytes.
+	Store store.Store
+	// WriteBack makes writes to this tier asynchronous, unless a rule's `write`
+	// says otherwise.
+	WriteBack bool
+	// TTL bounds how long any entry stays in this tier; 0 is no bound.
+	TTL time.Duration
+	// Timeout bounds each call of the tier; 0 takes Options.TierTimeout, a
+	// negative one means none.
+	Timeout time.Duration
+}
+
+// ErrTierDown is the error of a tier whose circuit breaker is open: it was not
+// asked. Test for it with errors.Is.
+var ErrTierDown = errors.New("strata: tier is down (circuit breaker open)")
+
+// tier is a Tier with what the chain knows of its health.
+type tier struct {
+	Tier
+	objects store.Objects // not nil: the memory tier
+	breaker circuitbreaker.CircuitBreaker[any]
+	timeout time.Duration
+	queue   *queue // pending writes; nil for the memory tier
+
+	hits, misses, errs, skipped counter
+	fills, dropped              counter
+	reads, writes               histogram
+}
+
+func (c *Chain) newTier(t Tier, i int) (*tier, error) {
+	switch {
+	case t.Name == "":
+		return nil, fmt.Errorf("strata: tier %d has no Name", i)
+	case t.Store == nil:
+		return nil, fmt.Errorf("strata: tier %q has no Store", t.Name)
+	case t.TTL < 0:
+		return nil, fmt.Errorf("strata: tier %q has the negative TTL %v", t.Name, t.TTL)
+	}
+	nt := &tier{Tier: t, timeout: t.Timeout}
+	if nt.timeout == 0 {
+		nt.timeout = c.opts.TierTimeout
+	}
+	if o, ok := t.Store.(store.Objects); ok && i == 0 {
+		nt.objects = o
+		return nt, nil
+	}
+	if !c.opts.Breaker.Disabled {
+		nt.breaker = c.newBreaker(t.Name)
+	}
+	nt.queue = newQueue(c, nt)
+	return nt, nil
+}
+
+// BreakerOptions tune the circuit breaker of each tier.
+type BreakerOptions struct {
+	// Failures in a row that open the breaker; 0 means 5.
+	Failures uint
+	// Delay until a tier that was cut off is probed again; 0 means 1 s.
+	Delay time.Duration
+	// Disabled asks a dead tier on every call.
+	Disabled bool
+}
+
+// newBreaker returns a breaker that opens after consecutive failures and lets
+// one probe at a time through afterwards.
+func (c *Chain) newBreaker(name string) circuitbreaker.CircuitBreaker[any] {
+	event := func(state string) func(circuitbreaker.StateChangedEvent) {
+		return func(circuitbreaker.StateChangedEvent) { c.tierState(name, state) }
+	}
+	return circuitbreaker.NewBuilder[any]().
+		WithFailureThreshold(c.opts.Breaker.Failures).
+		WithDelay(c.opts.Breaker.Delay).
+		WithSuccessThreshold(1).
+		OnOpen(event("open")).OnHalfOpen(event("half-open")).OnClose(event("closed")).
+		Build()
+}
+
+// state names the breaker's state.
+func (t *tier) state() string {
+	if t.breaker == nil {
+		return "closed"
+	}
+	return t.breaker.State().String()
+}
+
+// call runs f against the tier within its timeout, unless its breaker is open,
+// and records the outcome. f's error is returned as it is; errors that say
+// nothing about the tier's health do not count against it.
+func (t *tier) call(ctx context.Context, h *histogram, f func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if t.breaker != nil && !t.breaker.TryAcquirePermit() {
+		t.skipped.add(1)
+		return &store.Error{Op: "call", Tier: t.Name, Err: ErrTierDown}
+	}
+	tctx, cancel := ctx, context.CancelFunc(func() {})
+	if t.timeout > 0 {
+		tctx, cancel = context.WithTimeout(ctx, t.timeout)
+	}
+	defer cancel()
+	start := time.Now()
+	err := t.guard(tctx, f)
+	h.observe(time.Since(start))
+	t.record(ctx, err)
+	return err
+}
+
+// guard turns a panic of a store into an error: a broken tier must not take the
+// program down.
+func (t *tier) guard(ctx context.Context, f func(context.Context) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &store.Error{Op: "call", Tier: t.Name, Err: fmt.Errorf("store panicked: %v", r)}
+		}
+	}()
+	return f(ctx)
+}
+
+// record tells the breaker what came out. A caller's own cancellation says
+// nothing about the tier, but in the half-open state the permit it took must be
+// given back, as a failure.
+func (t *tier) record(ctx context.Context, err error) {
+	faulty := isFault(err)
+	if faulty {
+		t.errs.add(1)
+	}
+	if t.breaker == nil {
+		return
+	}
+	switch {
+	case faulty && errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		if t.breaker.IsHalfOpen() {
+			t.breaker.RecordFailure()
+		}
+	case faulty:
+		t.breaker.RecordFailure()
+	default:
+		t.breaker.RecordSuccess()
+	}
+}
+
+// isFault reports whether err says that the tier could not do its work, as
+// opposed to an answer about a key. A batch that failed for some keys is judged
+// by those.
+func isFault(err error) bool {
+	if err == nil {
+		return false
+	}
+	var be *store.BatchError
+	if errors.As(err, &be) {
+		for _, e := range be.Errs {
+			if isFault(e) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, answer := range []error{
+		store.ErrNotFound, store.ErrCorrupt, store.ErrInvalidKey, store.ErrTooLarge,
+		store.ErrClosed, errors.ErrUnsupported, ErrTierDown,
+	} {
+		if errors.Is(err, answer) {
+			return false
+		}
+	}
+	return true
+}
+
+// refuses reports whether err means that the tier can never hold the entry, so
+// that trying again is of no use.
+func refuses(err error) bool {
+	return errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrInvalidKey) ||
+		errors.Is(err, errors.ErrUnsupported)
+}
