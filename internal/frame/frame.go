@@ -74,6 +74,9 @@ func Is(b []byte) bool { return len(b) >= len(magic) && string(b[:len(magic)]) =
 // frames and text are written, such a value that is no sound frame is damage.
 func Suspect(b []byte) bool { return len(b) > 0 && b[0] == magic[0] }
 
+// Newer reports whether b is of a format that this program does not know yet.
+func Newer(b []byte) bool { return Is(b) && len(b) > len(magic) && b[len(magic)] > format }
+
 // Size returns the length of the frame of e.
 func Size(e *store.Entry) int {
 	n := HeaderLen + len(e.Value)

@@ -1,0 +1,304 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/stratacache/strata/store"
+)
+
+// The most keys and bytes of values that one round trip of a batch carries: a
+// larger one would keep the server from its other clients.
+const (
+	batchKeys  = 512
+	batchBytes = 4 << 20
+)
+
+// lookup is the read of one key in a batch.
+type lookup struct {
+	key     string
+	plain   bool
+	grace   time.Duration
+	withTTL bool // the time to live is needed: the value has no frame
+
+	value []byte
+	ttl   *redis.DurationCmd
+	err   error // redis.Nil: no value
+}
+
+// GetMany reads keys, up to 512 in one round trip. In a Cluster the keys of each
+// node go in one pipeline.
+func (s *Store) GetMany(ctx context.Context, keys []string) (map[string]store.Entry, error) {
+	found := make(map[string]store.Entry, len(keys))
+	if err := s.check(ctx, "get"); err != nil {
+		return found, err
+	}
+	var failed *store.BatchError
+	for chunk := range slices.Chunk(keys, batchKeys) {
+		failed = s.getChunk(ctx, chunk, found, failed)
+	}
+	return found, failed.ErrOrNil()
+}
+
+// getChunk reads keys into found and adds what failed to failed.
+func (s *Store) getChunk(ctx context.Context, keys []string, found map[string]store.Entry, failed *store.BatchError) *store.BatchError {
+	const op = "get"
+	lookups := make([]lookup, 0, len(keys))
+	for _, key := range keys {
+		if err := s.checkKey(ctx, op, key); err != nil {
+			failed = failed.Add(key, err)
+			continue
+		}
+		plain, grace := s.wire(key)
+		lookups = append(lookups, lookup{key: key, plain: plain, grace: grace, withTTL: plain})
+	}
+	for len(lookups) > 0 {
+		sent := time.Now()
+		s.read(ctx, lookups)
+		var foreign []lookup
+		for i := range lookups {
+			l := &lookups[i]
+			if l.err == nil && !l.withTTL && !framed(l.value, l.plain) {
+				foreign = append(foreign, lookup{key: l.key, plain: l.plain, grace: l.grace, withTTL: true})
+				continue
+			}
+			e, err := s.settle(ctx, l, sent)
+			if err == nil {
+				found[l.key] = e
+			} else if !errors.Is(err, store.ErrNotFound) {
+				failed = failed.Add(l.key, err)
+			}
+		}
+		lookups = foreign
+	}
+	return failed
+}
+
+// settle turns the reply of one lookup into the key's result.
+func (s *Store) settle(ctx context.Context, l *lookup, sent time.Time) (store.Entry, error) {
+	const op = "get"
+	switch {
+	case l.err != nil:
+		return store.Entry{}, s.missOr(ctx, op, l.key, l.err)
+	case framed(l.value, l.plain):
+		e, err := s.decode(l.key, l.value)
+		if err != nil {
+			s.dropDamaged(ctx, l.key, l.value)
+		}
+		return s.result(ctx, op, l.key, e, err)
+	}
+	e, ok := plainEntry(l.value, l.ttl.Val(), sent, l.grace)
+	if !ok {
+		return s.result(ctx, op, l.key, e, store.ErrNotFound)
+	}
+	return s.result(ctx, op, l.key, e, nil)
+}
+
+// read fetches the values of lookups, and the times to live that are needed, in
+// one round trip.
+func (s *Store) read(ctx context.Context, lookups []lookup) {
+	if s.single && len(lookups) > 1 {
+		s.readTogether(ctx, lookups)
+		return
+	}
+	s.readEach(ctx, lookups)
+}
+
+// readEach asks with one GET per key, which a Cluster client sends to the nodes
+// that hold the keys.
+func (s *Store) readEach(ctx context.Context, lookups []lookup) {
+	p := s.client.Pipeline()
+	gets := make([]*redis.StringCmd, len(lookups))
+	for i := range lookups {
+		l := &lookups[i]
+		gets[i] = p.Get(ctx, s.opts.Prefix+l.key)
+		if l.withTTL {
+			l.ttl = p.PTTL(ctx, s.opts.Prefix+l.key)
+		}
+	}
+	done, err := s.exec(ctx, p)
+	for i := range lookups {
+		if !done {
+			lookups[i].err = err
+			continue
+		}
+		lookups[i].value, lookups[i].err = bytesOf(gets[i].Val()), gets[i].Err()
+	}
+}
+
+// readTogether asks with one MGET. A key of another type is nil in its reply, as
+// if absent, so the number of keys that exist is asked for too: an error is not
+// a miss. Where it tells of such a key, those without a value are asked one by
+// one.
+func (s *Store) readTogether(ctx context.Context, lookups []lookup) {
+	names := make([]string, len(lookups))
+	for i := range lookups {
+		names[i] = s.opts.Prefix + lookups[i].key
+	}
+	p := s.client.Pipeline()
+	values, exist := p.MGet(ctx, names...), p.Exists(ctx, names...)
+	for i := range lookups {
+		if lookups[i].withTTL {
+			lookups[i].ttl = p.PTTL(ctx, names[i])
+		}
+	}
+	if done, err := s.exec(ctx, p); !done || err != nil {
+		for i := range lookups {
+			lookups[i].err = err
+		}
+		return
+	}
+	var doubtful []int
+	for i, v := range values.Val() {
+		if v, ok := v.(string); ok {
+			lookups[i].value = bytesOf(v)
+			continue
+		}
+		lookups[i].err = redis.Nil
+		doubtful = append(doubtful, i)
+	}
+	if exist.Val() > int64(len(lookups)-len(doubtful)) {
+		s.readDoubtful(ctx, lookups, doubtful)
+	}
+}
+
+// readDoubtful asks again, one by one, for the lookups at the given indices.
+func (s *Store) readDoubtful(ctx context.Context, lookups []lookup, at []int) {
+	again := make([]lookup, len(at))
+	for i, j := range at {
+		again[i] = lookups[j]
+	}
+	s.readEach(ctx, again)
+	for i, j := range at {
+		lookups[j] = again[i]
+	}
+}
+
+// write is one entry of a batch on its way.
+type write struct {
+	key string
+	v   wireValue
+	cmd redis.Cmder
+}
+
+// SetMany writes entries in pipelines of up to 512 keys and 4 MiB.
+func (s *Store) SetMany(ctx context.Context, entries map[string]store.Entry) error {
+	const op = "set"
+	if err := s.check(ctx, op); err != nil {
+		return err
+	}
+	var (
+		failed *store.BatchError
+		chunk  []write
+		size   int
+	)
+	for key, e := range entries {
+		w, err := s.prepare(ctx, key, &e)
+		if err != nil {
+			failed = failed.Add(key, s.fail(ctx, op, key, err))
+			continue
+		}
+		if len(chunk) == batchKeys || len(chunk) > 0 && size+len(w.v.bytes) > batchBytes {
+			failed = s.setChunk(ctx, chunk, failed)
+			chunk, size = chunk[:0], 0
+		}
+		chunk = append(chunk, w)
+		size += len(w.v.bytes)
+	}
+	return s.setChunk(ctx, chunk, failed).ErrOrNil()
+}
+
+// prepare returns the command that Set would send for e.
+func (s *Store) prepare(ctx context.Context, key string, e *store.Entry) (write, error) {
+	if key == "" {
+		return write{}, store.ErrInvalidKey
+	}
+	v, err := s.encode(key, e)
+	name := s.opts.Prefix + key
+	w := write{key: key, v: v}
+	switch {
+	case errors.Is(err, errExpired):
+		w.cmd = redis.NewIntCmd(ctx, "unlink", name)
+	case err != nil:
+		return write{}, err
+	case v.framed && s.opts.NewestWins && e.Version != 0:
+		w.cmd = scriptCmd(ctx, "evalsha", compareAndSetScript.digest, name, compareAndSetArgs(v, setMode))
+	default:
+		w.cmd = v.setCmd(ctx, name)
+	}
+	return w, nil
+}
+
+func (s *Store) setChunk(ctx context.Context, chunk []write, failed *store.BatchError) *store.BatchError {
+	if len(chunk) == 0 {
+		return failed
+	}
+	p := s.client.Pipeline()
+	for _, w := range chunk {
+		_ = p.Process(ctx, w.cmd) // only queues
+	}
+	done, execErr := s.exec(ctx, p)
+	for _, w := range chunk {
+		err := execErr
+		if done {
+			err = w.cmd.Err()
+		}
+		if done && redis.HasErrorPrefix(err, "NOSCRIPT") {
+			_, err = s.compareAndSet(ctx, w.key, w.v, setMode)
+		}
+		if err != nil {
+			failed = failed.Add(w.key, s.fail(ctx, "set", w.key, err))
+			continue
+		}
+		s.count.sets.Add(1)
+	}
+	return failed
+}
+
+// DeleteMany removes keys, up to 512 in one round trip.
+func (s *Store) DeleteMany(ctx context.Context, keys []string) error {
+	const op = "delete"
+	if err := s.check(ctx, op); err != nil {
+		return err
+	}
+	var failed *store.BatchError
+	for chunk := range slices.Chunk(keys, batchKeys) {
+		names := make([]string, 0, len(chunk))
+		for _, key := range chunk {
+			if key == "" {
+				failed = failed.Add(key, s.fail(ctx, op, key, store.ErrInvalidKey))
+				continue
+			}
+			names = append(names, s.opts.Prefix+key)
+		}
+		if err := s.unlink(ctx, names); err != nil {
+			for _, key := range chunk {
+				failed = failed.Add(key, s.fail(ctx, op, key, err))
+			}
+			continue
+		}
+		s.count.deletes.Add(uint64(len(names)))
+	}
+	return failed.ErrOrNil()
+}
+
+// unlink removes keys, given by their names in Redis, in one round trip.
+func (s *Store) unlink(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	p := s.client.Pipeline()
+	if s.single {
+		p.Unlink(ctx, names...)
+	} else {
+		for _, name := range names {
+			p.Unlink(ctx, name)
+		}
+	}
+	_, err := s.exec(ctx, p)
+	return err
+}

@@ -1,0 +1,74 @@
+package redisstore
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/stratacache/strata/internal/redistest"
+	"github.com/stratacache/strata/store"
+	"github.com/stratacache/strata/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(redistest.Main(m)) }
+
+// allPlain declares every key plain.
+type allPlain struct{ grace time.Duration }
+
+func (p allPlain) Wire(string) (bool, time.Duration) { return true, p.grace }
+
+// open returns a store with a client of its own on the shared server.
+func open(t testing.TB, opts Options) *Store {
+	t.Helper()
+	opts.CloseClient = true
+	s, err := Connect(&Config{Addrs: []string{redistest.Shared(t).Addr}}, &opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// prefixed returns a store with a prefix of its own on the shared server.
+func prefixed(t testing.TB, opts Options) *Store {
+	t.Helper()
+	opts.Prefix = redistest.Prefix()
+	return open(t, opts)
+}
+
+// rounds keeps the races short: every round is several round trips.
+const rounds = 200
+
+func TestConformanceFramed(t *testing.T) {
+	storetest.Run(t, func(t testing.TB) store.Store { return prefixed(t, Options{}) }, &storetest.Options{Rounds: rounds})
+}
+
+func TestConformanceFramedNewestWins(t *testing.T) {
+	const why = "a Set of an older version is overtaken: that is what the option is for"
+	storetest.Run(t, func(t testing.TB) store.Store { return prefixed(t, Options{NewestWins: true}) },
+		&storetest.Options{Rounds: rounds, Skip: map[string]string{"Overwrite": why}})
+}
+
+// Without a prefix the whole database is the store's, so each case has a server.
+func TestConformanceWithoutPrefix(t *testing.T) {
+	server := redistest.Start(t)
+	storetest.Run(t, func(t testing.TB) store.Store {
+		server.Do(t, "FLUSHALL")
+		s, err := Connect(&Config{Addrs: []string{server.Addr}}, &Options{AllowClearAll: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}, &storetest.Options{Rounds: rounds})
+}
+
+func TestConformancePlain(t *testing.T) {
+	storetest.Run(t, func(t testing.TB) store.Store { return prefixed(t, Options{Wire: allPlain{}}) },
+		&storetest.Options{
+			Rounds: rounds, NoVersion: true, NoTags: true, NoCodec: true, NoFresh: true,
+			// A read counts the time to live from before it was asked for, which
+			// may have to open a connection first.
+			DeadlineSlack: time.Second,
+		})
+}

@@ -1,0 +1,145 @@
+package redisstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1" // what EVALSHA names scripts by
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/stratacache/strata/internal/frame"
+	"github.com/stratacache/strata/store"
+)
+
+// compareAndSetSource is run for framed values; see its own comments.
+//
+//go:embed compareandset.lua
+var compareAndSetSource string
+
+// dropSource removes a key that still begins with the bytes that were found to
+// be damaged. The checksum is among them, so no other value is meant.
+const dropSource = `if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) == ARGV[1] then
+  return redis.call('UNLINK', KEYS[1])
+end
+return 0`
+
+var (
+	compareAndSetScript = newScript(compareAndSetSource)
+	dropScript          = newScript(dropSource)
+)
+
+// script is a Lua script with the digest that names it on a server. (The one of
+// go-redis does not give its text back, which the second try needs.)
+type script struct{ text, digest string }
+
+func newScript(text string) script {
+	sum := sha1.Sum([]byte(text))
+	return script{text: text, digest: hex.EncodeToString(sum[:])}
+}
+
+// The modes of compareAndSetSource.
+const (
+	fillMode = "fill"
+	setMode  = "set"
+)
+
+// Fill stores e unless Redis holds an entry of key that is not older. Framed
+// entries are compared by version, by a script; a value without a frame is of
+// version 0. A plain entry is stored only where there is no value at all (SET
+// NX), for a plain value does not tell its age.
+func (s *Store) Fill(ctx context.Context, key string, e store.Entry) (stored bool, err error) {
+	const op = "fill"
+	if err := s.checkKey(ctx, op, key); err != nil {
+		return false, err
+	}
+	v, err := s.encode(key, &e)
+	switch {
+	case err == errExpired: //nolint:errorlint // never wrapped
+		return false, nil
+	case err != nil:
+	case v.framed:
+		stored, err = s.compareAndSet(ctx, key, v, fillMode)
+	default:
+		stored, err = s.setAbsent(ctx, key, v)
+	}
+	if err != nil {
+		return false, s.fail(ctx, op, key, err)
+	}
+	if stored {
+		s.count.sets.Add(1)
+	} else {
+		s.count.refused.Add(1)
+	}
+	return stored, nil
+}
+
+func (s *Store) setAbsent(ctx context.Context, key string, v wireValue) (bool, error) {
+	args := []any{"set", s.opts.Prefix + key, v.bytes, "nx"}
+	if v.ttl > 0 {
+		args = append(args, "px", v.ttl.Milliseconds())
+	}
+	cmd := redis.NewBoolCmd(ctx, args...)
+	if _, err := s.process(ctx, cmd); err == redis.Nil { //nolint:errorlint // never wrapped
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	return cmd.Val(), nil
+}
+
+// compareAndSet writes v if what Redis holds is older, and reports whether it
+// holds v afterwards.
+func (s *Store) compareAndSet(ctx context.Context, key string, v wireValue, mode string) (bool, error) {
+	cmd, err := s.run(ctx, compareAndSetScript, key, compareAndSetArgs(v, mode)...)
+	if err != nil {
+		return false, err
+	}
+	n, err := cmd.Int()
+	return n == 1, err
+}
+
+func compareAndSetArgs(v wireValue, mode string) []any {
+	return []any{v.bytes, v.ttl.Milliseconds(), time.Now().UnixMicro(), mode}
+}
+
+// run runs a script of one key by its digest, and by its text where the server
+// does not know it: after a restart, say.
+func (s *Store) run(ctx context.Context, sc script, key string, args ...any) (*redis.Cmd, error) {
+	name := s.opts.Prefix + key
+	cmd := scriptCmd(ctx, "evalsha", sc.digest, name, args)
+	done, err := s.process(ctx, cmd)
+	if done && redis.HasErrorPrefix(err, "NOSCRIPT") {
+		cmd = scriptCmd(ctx, "eval", sc.text, name, args)
+		_, err = s.process(ctx, cmd)
+	}
+	return cmd, err
+}
+
+func scriptCmd(ctx context.Context, verb, script, name string, args []any) *redis.Cmd {
+	cmd := redis.NewCmd(ctx, append([]any{verb, script, 1, name}, args...)...)
+	cmd.SetFirstKeyPos(3)
+	return cmd
+}
+
+// dropDamaged removes the damaged frame b, so that the next load can be stored:
+// its version cannot be trusted, and would keep fills away. A frame of a newer
+// format is left to the newer program that wrote it. A failure is nothing to
+// act on: the read that found the damage is reported in any case.
+func (s *Store) dropDamaged(ctx context.Context, key string, b []byte) {
+	if !frame.Is(b) || frame.Newer(b) {
+		return
+	}
+	head := bytes.Clone(b[:min(len(b), frame.HeaderLen)]) // b itself may be large
+	if _, err := s.run(ctx, dropScript, key, head); err != nil {
+		s.count.errors.Add(1)
+	}
+}
+
+// String names the store in logs, without anything secret.
+func (s *Store) String() string {
+	return fmt.Sprintf("redisstore(%s, prefix %q)", s.opts.Name, s.opts.Prefix)
+}
