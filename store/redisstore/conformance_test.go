@@ -1,9 +1,11 @@
 package redisstore
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/stratacache/strata/internal/redistest"
@@ -11,7 +13,15 @@ import (
 	"github.com/stratacache/strata/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(redistest.Main(m)) }
+func TestMain(m *testing.M) {
+	redis.SetLogger(quiet{})
+	goleak.VerifyTestMain(redistest.Main(m))
+}
+
+// quiet drops go-redis's log: servers that are down are what some tests are for.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
 
 // allPlain declares every key plain.
 type allPlain struct{ grace time.Duration }

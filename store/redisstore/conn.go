@@ -16,9 +16,27 @@ func (s *Store) process(ctx context.Context, cmd redis.Cmder) (done bool, err er
 // them; where done is false, none of the replies may be looked at.
 func (s *Store) exec(ctx context.Context, p redis.Pipeliner) (done bool, err error) {
 	return await(ctx, func() error {
-		_, err := p.Exec(ctx)
+		cmds, err := p.Exec(ctx)
+		stamp(cmds, err)
 		return err
 	})
+}
+
+// stamp gives every command the error of its pipeline where none has one.
+// go-redis v9.23 leaves them without when it cannot log in on a new connection:
+// a SET then seems to have succeeded, and a GET to have found an empty value.
+func stamp(cmds []redis.Cmder, err error) {
+	if err == nil {
+		return
+	}
+	for _, cmd := range cmds {
+		if cmd.Err() != nil {
+			return
+		}
+	}
+	for _, cmd := range cmds {
+		cmd.SetErr(err)
+	}
 }
 
 // await runs f beside the caller, who leaves when ctx ends. go-redis honours a
