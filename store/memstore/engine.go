@@ -1,0 +1,206 @@
+package memstore
+
+import (
+	"hash/maphash"
+)
+
+// This file is the traffic between the window and the engine. The invariants:
+//
+//  1. All writes of a key are made under its shard's mu.
+//  2. If the engine holds a key, its value is the newest. So a value is put into
+//     the engine only if it is the newest; while the engine holds a key, a write
+//     replaces the value in the engine in the same rw critical section that
+//     shows it in the window; and no insertion is pending in the engine's queue
+//     when mu is released.
+//  3. A slot leaves the window, under rw, only when the engine has decided on
+//     its entry.
+
+func (s *Store) shard(key string) *shard {
+	return &s.shards[maphash.String(s.seed, key)&uint64(len(s.shards)-1)]
+}
+
+// find reads key: the engine, then the window. The caller has entered.
+func (s *Store) find(key string) (any, bool) {
+	if v, ok := s.cache.Get(key); ok {
+		return v, true
+	}
+	return s.findRecent(key)
+}
+
+// findRecent reads the window. While it holds rw no entry can leave for the
+// engine; one that did between the first look at the engine and now is there.
+func (s *Store) findRecent(key string) (any, bool) {
+	sh := s.shard(key)
+	sh.rw.RLock()
+	defer sh.rw.RUnlock()
+	if v, ok := sh.get(key); ok {
+		return v, true
+	}
+	if s.holds(key) {
+		return s.cache.Get(key)
+	}
+	return nil, false
+}
+
+// holds reports whether the engine holds key, without counting as an access.
+func (s *Store) holds(key string) bool {
+	_, ok := s.cache.GetTTL(key)
+	return ok
+}
+
+// peek reads key for a writer. The caller holds the shard's mu.
+func (s *Store) peek(sh *shard, key string) (any, bool) {
+	if v, ok := sh.get(key); ok {
+		return v, true
+	}
+	if s.holds(key) {
+		return s.cache.Get(key)
+	}
+	return nil, false
+}
+
+// write stores obj. The caller holds sh.mu.
+func (s *Store) write(sh *shard, key string, obj any, cost int64, large bool) {
+	if sl := sh.slots[key]; sl != nil {
+		s.account(sl, -1)
+	}
+	sh.rw.Lock()
+	sh.put(key, obj, cost, large)
+	settled := s.replace(sh, key, obj, cost)
+	sh.rw.Unlock()
+	s.account(sh.newest, +1)
+	if !settled {
+		s.cache.Wait()
+	}
+	if sh.full() {
+		s.handOver(sh, sh.excess())
+	}
+}
+
+// replace gives a key that the engine holds its new value, which ristretto does
+// at once. If the engine evicts the key in between, the Set becomes an insertion
+// that is still in the queue when replace returns: then settled is false.
+func (s *Store) replace(sh *shard, key string, obj any, cost int64) (settled bool) {
+	if !s.holds(key) {
+		return true
+	}
+	sh.sent++
+	s.live.Add(1)
+	if !s.cache.Set(key, obj, cost) {
+		s.live.Add(-1) // it was an insertion, and dropped
+		return true
+	}
+	return s.holds(key)
+}
+
+// handOver gives the engine the entries of slots, waits for its decisions and
+// takes the slots out of the window. An entry that the engine holds already is
+// up to date there. The caller holds sh.mu.
+func (s *Store) handOver(sh *shard, slots []*slot) {
+	for _, sl := range slots {
+		s.account(sl, -1) // before, so that there is room for it
+		if !s.holds(sl.key) {
+			s.insert(sl)
+		}
+	}
+	s.cache.Wait()
+	sh.rw.Lock()
+	defer sh.rw.Unlock()
+	sh.sent = 0
+	for _, sl := range slots {
+		sh.drop(sl)
+	}
+}
+
+// insert queues an insertion.
+func (s *Store) insert(sl *slot) {
+	s.live.Add(1)
+	for !s.cache.Set(sl.key, sl.obj, sl.cost) {
+		s.cache.Wait() // the queue was full
+	}
+}
+
+// remove deletes key from the window and the engine. The caller holds sh.mu. The
+// engine's second removal, which it queues, comes before any later insertion.
+func (s *Store) remove(sh *shard, key string) {
+	if sl := sh.slots[key]; sl != nil {
+		s.account(sl, -1)
+		sh.rw.Lock()
+		sh.drop(sl)
+		sh.rw.Unlock()
+	}
+	if s.holds(key) {
+		s.cache.Del(key)
+		sh.sent++
+		if sh.full() {
+			s.handOver(sh, sh.excess())
+		}
+	}
+}
+
+// account takes the bytes of a large entry in the window from the engine's
+// budget, or gives them back; the others have a budget of their own.
+func (s *Store) account(sl *slot, sign int64) {
+	if sl.large {
+		s.cache.UpdateMaxCost(max(s.size.main-s.large.Add(sign*sl.cost), 1))
+	}
+}
+
+// put stores obj under key, or refuses it and removes the key.
+func (s *Store) put(op, key string, obj any, cost int64) error {
+	if cost > s.size.maxEntry {
+		return s.tooLarge(op, key)
+	}
+	large := cost > s.shards[0].maxBytes/2
+	if large {
+		s.largeMu.Lock()
+		defer s.largeMu.Unlock()
+		s.settleLarge(key)
+	}
+	sh := s.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.closed.Load() {
+		return fail(op, key, errClosed)
+	}
+	s.write(sh, key, obj, cost, large)
+	return nil
+}
+
+// settleLarge hands over the large entry that is in the window, so that there is
+// but one at a time, and makes key the next one. The caller holds largeMu, and
+// no shard's mu.
+func (s *Store) settleLarge(key string) {
+	prev := s.largeKey
+	s.largeKey = key
+	if prev == "" || prev == key {
+		return
+	}
+	sh := s.shard(prev)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sl := sh.slots[prev]; sl != nil && sl.large && !s.closed.Load() {
+		s.handOver(sh, []*slot{sl})
+	}
+}
+
+// tooLarge refuses a write and removes what it would have replaced.
+func (s *Store) tooLarge(op, key string) error {
+	if err := s.del(op, key); err != nil {
+		return err
+	}
+	s.rejections.Add(1)
+	return fail(op, key, errTooLarge)
+}
+
+// del removes key.
+func (s *Store) del(op, key string) error {
+	sh := s.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.closed.Load() {
+		return fail(op, key, errClosed)
+	}
+	s.remove(sh, key)
+	return nil
+}

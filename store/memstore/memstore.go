@@ -1,0 +1,316 @@
+package memstore
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dgraph-io/ristretto/v2"
+
+	"github.com/stratacache/strata/store"
+)
+
+// Store is a cache tier in memory. Create it with New. It is safe for concurrent
+// use.
+type Store struct {
+	cache   *ristretto.Cache[string, any]
+	size    sizing
+	onEvict func(any)
+
+	shards  []shard // a power of two
+	seed    maphash.Seed
+	stripes [numStripes]stripe
+	closed  atomic.Bool // set with every shard's mu held
+
+	largeMu  sync.Mutex   // before any shard's mu
+	largeKey string       // the key last written by a large entry
+	large    atomic.Int64 // bytes of large entries in the window
+
+	live    atomic.Int64 // objects in the engine or its queue
+	quiet   atomic.Bool  // the engine is being emptied: its evictions are none
+	sets    atomic.Uint64
+	deletes atomic.Uint64
+	expired atomic.Uint64
+
+	evictions, rejections atomic.Uint64
+}
+
+var (
+	_ store.Store        = (*Store)(nil)
+	_ store.Objects      = (*Store)(nil)
+	_ store.BatchGetter  = (*Store)(nil)
+	_ store.BatchSetter  = (*Store)(nil)
+	_ store.BatchDeleter = (*Store)(nil)
+	_ store.Filler       = (*Store)(nil)
+	_ store.Scanner      = (*Store)(nil)
+	_ store.Clearer      = (*Store)(nil)
+	_ store.Statser      = (*Store)(nil)
+)
+
+const tier = "memory"
+
+var (
+	errClosed     = store.ErrClosed
+	errTooLarge   = store.ErrTooLarge
+	errInvalidKey = store.ErrInvalidKey
+)
+
+// New makes a store; opts may be nil. The error names the option that is wrong.
+// Close releases the engine's two goroutines.
+func New(opts *Options) (*Store, error) {
+	o, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return newSized(size(o), o.OnEvict)
+}
+
+func newSized(z sizing, onEvict func(any)) (*Store, error) {
+	s := &Store{size: z, onEvict: onEvict, seed: maphash.MakeSeed()}
+	n := min(max(pow2(z.windowItems/64), 1), maxShards)
+	s.shards = make([]shard, n)
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.slots = make(map[string]*slot)
+		sh.maxItems = int(min(max(z.windowItems/n, 8), maxShardItems))
+		sh.maxBytes = z.window / n
+	}
+	cache, err := ristretto.NewCache(&ristretto.Config[string, any]{
+		NumCounters:        z.counters,
+		MaxCost:            z.main,
+		BufferItems:        64,
+		IgnoreInternalCost: true,
+		OnExit:             s.left,
+		OnEvict:            func(i *ristretto.Item[any]) { s.evicted(&s.evictions, i.Value) },
+		OnReject:           func(i *ristretto.Item[any]) { s.evicted(&s.rejections, i.Value) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("memstore: %w", err)
+	}
+	s.cache = cache
+	return s, nil
+}
+
+// left is told of every object that leaves the engine, replaced ones included;
+// nil is a removal of what was not there.
+func (s *Store) left(obj any) {
+	if obj != nil {
+		s.live.Add(-1)
+	}
+}
+
+func (s *Store) evicted(count *atomic.Uint64, obj any) {
+	if obj == nil || s.quiet.Load() {
+		return
+	}
+	count.Add(1)
+	if s.onEvict != nil {
+		s.onEvict(public(obj))
+	}
+}
+
+// check is the common head of every operation with a context.
+func check(ctx context.Context, op, key string) error {
+	if key == "" {
+		return fail(op, key, store.ErrInvalidKey)
+	}
+	if err := ctx.Err(); err != nil {
+		return fail(op, key, err)
+	}
+	return nil
+}
+
+func fail(op, key string, err error) error {
+	return &store.Error{Op: op, Tier: tier, Key: key, Err: err}
+}
+
+// Get implements store.Store. A hit allocates nothing. It reads the clock only
+// for an entry that has a deadline.
+func (s *Store) Get(ctx context.Context, key string) (store.Entry, error) {
+	if err := check(ctx, "get", key); err != nil {
+		return store.Entry{}, err
+	}
+	st := s.enter()
+	if st == nil {
+		return store.Entry{}, fail("get", key, errClosed)
+	}
+	obj, _ := s.find(key)
+	e := asEntry(obj)
+	if e == nil {
+		st.misses.Add(1)
+		return store.Entry{}, store.ErrNotFound
+	}
+	if !e.Expires.IsZero() && e.Expired(time.Now()) {
+		st.misses.Add(1)
+		s.expire(key, obj)
+		return store.Entry{}, store.ErrNotFound
+	}
+	st.hits.Add(1)
+	return *e, nil
+}
+
+// asEntry returns the entry that obj is, or nil.
+func asEntry(obj any) *store.Entry {
+	switch e := obj.(type) {
+	case *entry:
+		return &e.Entry
+	case *store.Entry:
+		return e
+	}
+	return nil
+}
+
+// expire removes key if it still holds obj, which has expired. The caller has
+// ended its read.
+func (s *Store) expire(key string, obj any) {
+	sh := s.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.closed.Load() {
+		return
+	}
+	now, ok := s.peek(sh, key)
+	if !ok || asEntry(now) != asEntry(obj) {
+		return
+	}
+	s.remove(sh, key)
+	s.expired.Add(1)
+}
+
+// Set implements store.Store. It keeps e.Value; the error is store.ErrTooLarge
+// for an entry beyond Options.MaxEntry, and the key is then absent.
+func (s *Store) Set(ctx context.Context, key string, e store.Entry) error {
+	if err := check(ctx, "set", key); err != nil {
+		return err
+	}
+	if !e.Expires.IsZero() && e.Expired(time.Now()) {
+		return s.del("set", key)
+	}
+	ent := newEntry(key, e)
+	if err := s.put("set", key, ent, entryCost(ent)+int64(len(key))+perEntry); err != nil {
+		return err
+	}
+	s.sets.Add(1)
+	return nil
+}
+
+// newEntry returns e as the store holds it. A deadline lives by the wall clock,
+// as it does in every other tier.
+func newEntry(key string, e store.Entry) *entry {
+	e.Expires = e.Expires.Round(0)
+	e.Fresh = e.Fresh.Round(0)
+	return &entry{Entry: e, key: key}
+}
+
+// Delete implements store.Store.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	if err := check(ctx, "delete", key); err != nil {
+		return err
+	}
+	if err := s.del("delete", key); err != nil {
+		return err
+	}
+	s.deletes.Add(1)
+	return nil
+}
+
+// Fill implements store.Filler. What is there counts as older if it is an object
+// other than an entry, for such a key is a miss to Get.
+func (s *Store) Fill(ctx context.Context, key string, e store.Entry) (stored bool, err error) {
+	if err := check(ctx, "fill", key); err != nil {
+		return false, err
+	}
+	ent := newEntry(key, e)
+	cost := entryCost(ent) + int64(len(key)) + perEntry
+	if cost > s.size.maxEntry {
+		return false, s.tooLarge("fill", key)
+	}
+	return s.putIfNewer(key, ent, cost)
+}
+
+// putIfNewer is put on the condition of Fill.
+func (s *Store) putIfNewer(key string, e *entry, cost int64) (stored bool, err error) {
+	large := cost > s.shards[0].maxBytes/2
+	if large {
+		s.largeMu.Lock()
+		defer s.largeMu.Unlock()
+		s.settleLarge(key)
+	}
+	sh := s.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.closed.Load() {
+		return false, fail("fill", key, errClosed)
+	}
+	now := time.Now()
+	obj, _ := s.peek(sh, key)
+	if old := asEntry(obj); old != nil && !old.Expired(now) && !store.Newer(e.Version, old.Version) {
+		return false, nil
+	}
+	if e.Expired(now) {
+		s.remove(sh, key)
+		return false, nil
+	}
+	s.write(sh, key, e, cost, large)
+	s.sets.Add(1)
+	return true, nil
+}
+
+// lockAll takes every writer's lock.
+func (s *Store) lockAll() (unlock func()) {
+	s.largeMu.Lock()
+	for i := range s.shards {
+		s.shards[i].mu.Lock()
+	}
+	return func() {
+		for i := range s.shards {
+			s.shards[i].mu.Unlock()
+		}
+		s.largeMu.Unlock()
+	}
+}
+
+// empty removes everything. The caller has locked all.
+func (s *Store) empty(clearEngine func()) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.rw.Lock()
+		sh.clear()
+		sh.rw.Unlock()
+	}
+	s.large.Store(0)
+	s.largeKey = ""
+	s.cache.UpdateMaxCost(s.size.main)
+	s.quiet.Store(true)
+	clearEngine()
+	s.quiet.Store(false)
+}
+
+// Clear implements store.Clearer. Writers wait for it: what they wrote before is
+// gone, what they write afterwards stays.
+func (s *Store) Clear(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fail("clear", "", err)
+	}
+	defer s.lockAll()()
+	if s.closed.Load() {
+		return fail("clear", "", errClosed)
+	}
+	s.empty(s.cache.Clear)
+	return nil
+}
+
+// Close implements store.Store. It waits for the calls under way and ends the
+// engine's goroutines.
+func (s *Store) Close() error {
+	defer s.lockAll()()
+	if s.closed.Swap(true) {
+		return nil
+	}
+	s.waitReaders()
+	s.empty(s.cache.Close)
+	return nil
+}

@@ -1,0 +1,359 @@
+package memstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/stratacache/strata/store"
+	"github.com/stratacache/strata/store/memstore"
+	"github.com/stratacache/strata/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t testing.TB, opts *memstore.Options) *memstore.Store {
+	t.Helper()
+	s, err := memstore.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return s
+}
+
+// TestConformance holds the store to the full contract: with room, nothing may
+// be missing.
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t testing.TB) store.Store { return open(t, nil) }, nil)
+}
+
+// TestConformanceSmall is the suite under eviction.
+func TestConformanceSmall(t *testing.T) {
+	storetest.Run(t, func(t testing.TB) store.Store {
+		s := open(t, &memstore.Options{Capacity: memstore.MinCapacity})
+		// Full of what nobody reads, so that everything evicts something.
+		for i := range 4000 {
+			if err := s.SetObject(fmt.Sprint("ballast:", i), &i, 300, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s
+	}, &storetest.Options{Evicts: true})
+}
+
+func TestOptions(t *testing.T) {
+	for _, c := range []struct {
+		opts  memstore.Options
+		field string
+	}{
+		{memstore.Options{Capacity: -1}, "Capacity"},
+		{memstore.Options{Capacity: 1000}, "Capacity"},
+		{memstore.Options{Items: -1}, "Items"},
+		{memstore.Options{MaxEntry: -1}, "MaxEntry"},
+		{memstore.Options{MaxEntry: memstore.DefaultCapacity + 1}, "MaxEntry"},
+	} {
+		s, err := memstore.New(&c.opts)
+		if err == nil || !strings.Contains(err.Error(), c.field) {
+			t.Errorf("New(%+v): %v; want an error that names %s", c.opts, err, c.field)
+		}
+		if s != nil {
+			t.Errorf("New(%+v) returned a store with its error", c.opts)
+		}
+	}
+	for _, opts := range []*memstore.Options{nil, {}, {Items: 1}, {Capacity: memstore.MinCapacity}, {Capacity: 1 << 22, MaxEntry: 1 << 22}} {
+		open(t, opts)
+	}
+	open(t, &memstore.Options{Capacity: memstore.MinCapacity, Items: math.MaxInt64})
+}
+
+// TestBurst: a tight loop of new keys into a store that has room loses none, and
+// shows each at once.
+func TestBurst(t *testing.T) {
+	s := open(t, &memstore.Options{Capacity: 256 << 20})
+	const n = 200_000
+	keys := make([]string, n)
+	objs := make([]int, n)
+	for i := range n {
+		keys[i] = fmt.Sprint("burst:", i)
+	}
+	for i, key := range keys {
+		if err := s.SetObject(key, &objs[i], 64, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if obj, ok := s.GetObject(key); !ok || obj != &objs[i] {
+			t.Fatalf("right after SetObject(%s): %v, %v", key, obj, ok)
+		}
+	}
+	missing := 0
+	for i, key := range keys {
+		if obj, ok := s.GetObject(key); !ok || obj != &objs[i] {
+			missing++
+		}
+	}
+	if missing > 0 {
+		t.Errorf("%d of %d objects were lost in a store with room", missing, n)
+	}
+	st := s.Stats()
+	if st.Entries != n || st.Evictions+st.Rejections > 0 {
+		t.Errorf("Stats = %+v; want %d entries, none evicted or rejected", st, n)
+	}
+}
+
+// TestBurstIntoFullStore: where admission rejects newcomers, the newest write is
+// visible all the same.
+func TestBurstIntoFullStore(t *testing.T) {
+	s := open(t, &memstore.Options{Capacity: memstore.MinCapacity})
+	hot := make([]string, 500)
+	for i := range hot {
+		hot[i] = fmt.Sprint("hot:", i)
+		_ = s.SetObject(hot[i], &hot[i], 1000, time.Time{})
+	}
+	for range 20 {
+		for _, key := range hot {
+			s.GetObject(key)
+		}
+	}
+	v := new(int)
+	for i := range 20_000 {
+		key := fmt.Sprint("cold:", i)
+		size := int64(500)
+		if i%100 == 0 {
+			size = 100_000
+		}
+		if err := s.SetObject(key, v, size, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if obj, ok := s.GetObject(key); !ok || obj != v {
+			t.Fatalf("right after SetObject(%s): %v, %v", key, obj, ok)
+		}
+	}
+	if st := s.Stats(); st.Rejections+st.Evictions == 0 || st.Bytes > st.Capacity {
+		t.Errorf("Stats = %+v; want rejections and no more bytes than the capacity", st)
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	s := open(t, &memstore.Options{Capacity: 1 << 20, MaxEntry: 10_000})
+	ctx := t.Context()
+	small, big := store.Entry{Value: make([]byte, 100)}, store.Entry{Value: make([]byte, 10_000)}
+	for name, set := range map[string]func() error{
+		"Set":       func() error { return s.Set(ctx, "k", big) },
+		"SetObject": func() error { return s.SetObject("k", &big, 1<<21, time.Time{}) },
+		"Fill":      func() error { _, err := s.Fill(ctx, "k", big); return err },
+		"SetMany":   func() error { return store.KeyError(s.SetMany(ctx, map[string]store.Entry{"k": big}), "k") },
+	} {
+		if err := s.Set(ctx, "k", small); err != nil {
+			t.Fatal(err)
+		}
+		if err := set(); !errors.Is(err, store.ErrTooLarge) {
+			t.Errorf("%s of a large entry: %v; want store.ErrTooLarge", name, err)
+		}
+		if _, err := s.Get(ctx, "k"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("after a refused %s the older entry is still there: %v", name, err)
+		}
+	}
+}
+
+// TestLargeEntries: entries of an eighth of the capacity are visible when set,
+// and never hold more than the capacity together.
+func TestLargeEntries(t *testing.T) {
+	s := open(t, &memstore.Options{Capacity: 16 << 20})
+	ctx := t.Context()
+	for i := range 60 {
+		key := fmt.Sprint("large:", i%23)
+		v := make([]byte, 1<<20+i)
+		if err := s.Set(ctx, key, store.Entry{Value: v}); err != nil {
+			t.Fatal(err)
+		}
+		if e, err := s.Get(ctx, key); err != nil || len(e.Value) != len(v) {
+			t.Fatalf("right after Set(%s): %d bytes, %v", key, len(e.Value), err)
+		}
+		if i%7 == 0 {
+			if err := s.Delete(ctx, key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if st := s.Stats(); st.Bytes > st.Capacity*11/10 {
+			t.Fatalf("%d bytes in a capacity of %d", st.Bytes, st.Capacity)
+		}
+	}
+}
+
+// TestOneKeySpace: entries and objects replace one another.
+func TestOneKeySpace(t *testing.T) {
+	s := open(t, nil)
+	ctx := t.Context()
+	if err := s.Set(ctx, "k", store.Entry{Value: []byte("v"), Version: 3}); err != nil {
+		t.Fatal(err)
+	}
+	obj, ok := s.GetObject("k")
+	if e, is := obj.(*store.Entry); !ok || !is || string(e.Value) != "v" || e.Version != 3 {
+		t.Errorf("GetObject of an entry: %v, %v; want it as a *store.Entry", obj, ok)
+	}
+	thing := &struct{ n int }{7}
+	if err := s.SetObject("k", thing, 8, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if obj, ok := s.GetObject("k"); !ok || obj != any(thing) {
+		t.Errorf("GetObject after SetObject: %v, %v", obj, ok)
+	}
+	before := s.Stats().Misses
+	if _, err := s.Get(ctx, "k"); !errors.Is(err, store.ErrNotFound) || s.Stats().Misses != before+1 {
+		t.Errorf("Get of an object: %v; want a counted miss", err)
+	}
+	if stored, err := s.Fill(ctx, "k", store.Entry{Value: []byte("w"), Version: 1}); !stored || err != nil {
+		t.Errorf("Fill over an object: %v, %v", stored, err)
+	}
+	e := &store.Entry{Value: []byte("as an object")}
+	if err := s.SetObject("k", e, 12, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Get(ctx, "k"); err != nil || string(got.Value) != "as an object" {
+		t.Errorf("Get of a *store.Entry object: %v, %v", got, err)
+	}
+	if err := s.SetObject("k", map[string]int{}, 8, time.Time{}); err != nil { // not comparable
+		t.Fatal(err)
+	}
+	if err := s.SetObject("k", []int{1}, 8, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetObject("k", nil, 8, time.Time{}); err == nil {
+		t.Error("SetObject of nil: no error")
+	}
+	if err := s.SetObject("", thing, 8, time.Time{}); !errors.Is(err, store.ErrInvalidKey) {
+		t.Errorf("SetObject of the empty key: %v", err)
+	}
+	if err := s.SetObject("k", thing, 8, time.Now().Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if obj, ok := s.GetObject("k"); ok {
+		t.Errorf("an expired SetObject left %v", obj)
+	}
+}
+
+// keyed is an object that Scan can list.
+type keyed string
+
+func (k *keyed) CacheKey() string { return string(*k) }
+
+func TestScanObjects(t *testing.T) {
+	s := open(t, nil)
+	for i := range 300 {
+		k := keyed(fmt.Sprint("obj:", i))
+		_ = s.SetObject(string(k), &k, 16, time.Time{})
+		_ = s.SetObject(fmt.Sprint("anonymous:", i), &i, 16, time.Time{})
+		_ = s.Set(t.Context(), fmt.Sprint("entry:", i), store.Entry{})
+	}
+	count := map[string]int{}
+	for key, err := range s.Scan(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind, _, _ := strings.Cut(key, ":")
+		count[kind]++
+	}
+	if count["obj"] != 300 || count["entry"] != 300 || len(count) != 2 {
+		t.Errorf("Scan found %v; want 300 of obj and entry each", count)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	n, last := 0, error(nil)
+	for _, err := range s.Scan(ctx, "") {
+		if n++; n == 10 {
+			cancel()
+		}
+		last = err
+	}
+	if n != 11 || !errors.Is(last, context.Canceled) {
+		t.Errorf("a Scan whose context ended after 10 keys gave %d, and %v", n, last)
+	}
+}
+
+// TestReadRemovesExpired: what a read finds expired frees its room.
+func TestReadRemovesExpired(t *testing.T) {
+	s := open(t, nil)
+	ctx := t.Context()
+	deadline := time.Now().Add(20 * time.Millisecond)
+	for i := range 300 {
+		_ = s.Set(ctx, fmt.Sprint(i), store.Entry{Value: []byte("v"), Expires: deadline})
+	}
+	for time.Now().Before(deadline) {
+		time.Sleep(time.Until(deadline))
+	}
+	if n := s.Stats().Entries; n != 300 {
+		t.Fatalf("%d entries before they were read, want 300", n)
+	}
+	for i := range 300 {
+		if _, err := s.Get(ctx, fmt.Sprint(i)); !errors.Is(err, store.ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+	if st := s.Stats(); st.Entries != 0 || st.Expired != 300 {
+		t.Errorf("Stats = %+v; want no entries, 300 expired", st)
+	}
+}
+
+func TestOnEvict(t *testing.T) {
+	var evicted, entries uint64
+	s := open(t, &memstore.Options{Capacity: memstore.MinCapacity, OnEvict: func(obj any) {
+		evicted++
+		if _, ok := obj.(*store.Entry); ok {
+			entries++
+		}
+	}})
+	for i := range 5000 {
+		if i%2 == 0 {
+			_ = s.Set(t.Context(), fmt.Sprint(i), store.Entry{Value: make([]byte, 300)})
+		} else {
+			_ = s.SetObject(fmt.Sprint(i), &i, 300, time.Time{})
+		}
+	}
+	_ = s.Clear(t.Context()) // orders the counts before the reads below
+	st := s.Stats()
+	if evicted == 0 || evicted != st.Evictions+st.Rejections || entries == 0 || entries == evicted {
+		t.Errorf("OnEvict saw %d, %d of them entries; Stats = %+v", evicted, entries, st)
+	}
+	if st.Entries != 0 {
+		t.Errorf("%d entries after Clear", st.Entries)
+	}
+}
+
+// TestHitAllocations: neither a hit nor a miss allocates.
+func TestHitAllocations(t *testing.T) {
+	s := open(t, nil)
+	ctx := t.Context()
+	_ = s.Set(ctx, "never", store.Entry{Value: []byte("v")})
+	_ = s.Set(ctx, "soon", store.Entry{Value: []byte("v"), Expires: time.Now().Add(time.Hour)})
+	_ = s.SetObject("object", &s, 8, time.Time{})
+	flush(s)
+	for name, f := range map[string]func(){
+		"GetObject":         func() { s.GetObject("object") },
+		"GetObject, entry":  func() { s.GetObject("never") },
+		"GetObject, absent": func() { s.GetObject("absent") },
+		"Get":               func() { _, _ = s.Get(ctx, "never") },
+		"Get, deadline":     func() { _, _ = s.Get(ctx, "soon") },
+		"Get, absent":       func() { _, _ = s.Get(ctx, "absent") },
+	} {
+		// The engine makes a new buffer for every 64 reads that it takes note of.
+		if n := testing.AllocsPerRun(1000, f); n >= 1 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+// flush writes until what was there has been handed over to the engine.
+func flush(s *memstore.Store) {
+	for i := range 10_000 {
+		_ = s.SetObject(fmt.Sprint("flush:", i), s, 8, time.Time{})
+	}
+}

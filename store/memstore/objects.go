@@ -1,0 +1,73 @@
+package memstore
+
+import (
+	"errors"
+	"time"
+)
+
+// Keyed is implemented by objects that know their key. Scan lists them; others
+// it cannot, for the engine keeps no keys.
+type Keyed interface {
+	CacheKey() string
+}
+
+var errNilObject = errors.New("the object is nil")
+
+// GetObject implements store.Objects. A hit allocates nothing and takes no lock
+// of this package. An entry that was stored with Set is returned as a
+// *store.Entry, which may have expired and must not be modified.
+func (s *Store) GetObject(key string) (obj any, ok bool) {
+	st := s.enter()
+	if st == nil {
+		return nil, false
+	}
+	obj, ok = s.cache.Get(key)
+	if !ok {
+		obj, ok = s.findRecent(key)
+	}
+	if !ok {
+		st.misses.Add(1)
+		return nil, false
+	}
+	st.hits.Add(1)
+	if e, is := obj.(*entry); is {
+		return &e.Entry, true
+	}
+	return obj, true
+}
+
+// public returns obj as callers see it.
+func public(obj any) any {
+	if e, is := obj.(*entry); is {
+		return &e.Entry
+	}
+	return obj
+}
+
+// SetObject implements store.Objects. An object whose deadline has passed, or
+// that is beyond Options.MaxEntry (store.ErrTooLarge), is not stored, and the key
+// is then absent. A nil object is refused.
+func (s *Store) SetObject(key string, obj any, cost int64, expires time.Time) error {
+	const op = "setobject"
+	if err := checkObject(op, key, obj); err != nil {
+		return err
+	}
+	if !expires.IsZero() && !time.Now().Before(expires) {
+		return s.del(op, key)
+	}
+	if err := s.put(op, key, obj, max(cost, 0)+int64(len(key))+perEntry); err != nil {
+		return err
+	}
+	s.sets.Add(1)
+	return nil
+}
+
+func checkObject(op, key string, obj any) error {
+	if key == "" {
+		return fail(op, key, errInvalidKey)
+	}
+	if obj == nil {
+		return fail(op, key, errNilObject)
+	}
+	return nil
+}
