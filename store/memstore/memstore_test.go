@@ -267,6 +267,7 @@ func TestScanObjects(t *testing.T) {
 		t.Errorf("Scan found %v; want 300 of obj and entry each", count)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	n, last := 0, error(nil)
 	for _, err := range s.Scan(ctx, "") {
 		if n++; n == 10 {
