@@ -18,7 +18,7 @@
 //	everything else                                   json
 //
 // [Named] gives the codec of a name for a type, as rules ask for it: json,
-// json-strict, cbor, msgpack, parquet, text, bytes. A codec that cannot hold the type is
+// json-strict, cbor, msgpack, parquet, frame, text, bytes. A codec that cannot hold the type is
 // an error that lists those that can.
 //
 // # What codecs promise

@@ -9,7 +9,7 @@ import (
 
 // names are the codecs that Named knows, in the order in which errors list
 // them.
-var names = []string{"json", "json-strict", "cbor", "msgpack", "parquet", "text", "bytes"}
+var names = []string{"json", "json-strict", "cbor", "msgpack", "parquet", "frame", "text", "bytes"}
 
 // For returns the default codec of V; see the package documentation for the
 // table.
@@ -57,6 +57,8 @@ func Named[V any](name string) (Codec[V], error) {
 		return orList(MsgPack[V]())
 	case "parquet":
 		return orList(Parquet[V]())
+	case "frame":
+		return orList(Frame[V]())
 	case "json", "json-strict", "cbor":
 		if err := encodable(t); err != nil {
 			return nil, err
@@ -94,6 +96,9 @@ func orList[V any](c Codec[V], err error) (Codec[V], error) {
 			ok = hasMsgPack[V]()
 		case "parquet":
 			_, err := Parquet[V]()
+			ok = err == nil
+		case "frame":
+			_, err := Frame[V]()
 			ok = err == nil
 		}
 		if ok {
