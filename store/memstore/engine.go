@@ -2,6 +2,8 @@ package memstore
 
 import (
 	"hash/maphash"
+
+	"github.com/stratacache/strata/store"
 )
 
 // This file is the traffic between the window and the engine. The invariants:
@@ -80,11 +82,19 @@ func (s *Store) write(sh *shard, key string, obj any, cost int64, large bool) {
 // replace gives a key that the engine holds its new value, which ristretto does
 // at once. If the engine evicts the key in between, the Set becomes an insertion
 // that is still in the queue when replace returns: then settled is false.
+//
+// Ristretto does not evict when an update makes an entry larger. While it is
+// over its budget, the old value is removed instead, and the new one has to be
+// admitted like any other.
 func (s *Store) replace(sh *shard, key string, obj any, cost int64) (settled bool) {
 	if !s.holds(key) {
 		return true
 	}
 	sh.sent++
+	if sh.sentBytes += cost; s.cache.RemainingCost() < 0 {
+		s.cache.Del(key)
+		return true
+	}
 	s.live.Add(1)
 	if !s.cache.Set(key, obj, cost) {
 		s.live.Add(-1) // it was an insertion, and dropped
@@ -106,7 +116,7 @@ func (s *Store) handOver(sh *shard, slots []*slot) {
 	s.cache.Wait()
 	sh.rw.Lock()
 	defer sh.rw.Unlock()
-	sh.sent = 0
+	sh.sent, sh.sentBytes = 0, 0
 	for _, sl := range slots {
 		sh.drop(sl)
 	}
@@ -146,10 +156,11 @@ func (s *Store) account(sl *slot, sign int64) {
 	}
 }
 
-// put stores obj under key, or refuses it and removes the key.
-func (s *Store) put(op, key string, obj any, cost int64) error {
+// put stores obj under key if ok, called with the shard's mu held, agrees; nil
+// always does. What is too large is refused, and the key removed.
+func (s *Store) put(op, key string, obj any, cost int64, ok func(sh *shard) bool) (stored bool, err error) {
 	if cost > s.size.maxEntry {
-		return s.tooLarge(op, key)
+		return false, s.tooLarge(op, key)
 	}
 	large := cost > s.shards[0].maxBytes/2
 	if large {
@@ -161,10 +172,14 @@ func (s *Store) put(op, key string, obj any, cost int64) error {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s.closed.Load() {
-		return fail(op, key, errClosed)
+		return false, fail(op, key, store.ErrClosed)
+	}
+	if ok != nil && !ok(sh) {
+		return false, nil
 	}
 	s.write(sh, key, obj, cost, large)
-	return nil
+	s.sets.Add(1)
+	return true, nil
 }
 
 // settleLarge hands over the large entry that is in the window, so that there is
@@ -190,7 +205,7 @@ func (s *Store) tooLarge(op, key string) error {
 		return err
 	}
 	s.rejections.Add(1)
-	return fail(op, key, errTooLarge)
+	return fail(op, key, store.ErrTooLarge)
 }
 
 // del removes key.
@@ -199,7 +214,7 @@ func (s *Store) del(op, key string) error {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s.closed.Load() {
-		return fail(op, key, errClosed)
+		return fail(op, key, store.ErrClosed)
 	}
 	s.remove(sh, key)
 	return nil

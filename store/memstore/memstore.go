@@ -52,12 +52,6 @@ var (
 
 const tier = "memory"
 
-var (
-	errClosed     = store.ErrClosed
-	errTooLarge   = store.ErrTooLarge
-	errInvalidKey = store.ErrInvalidKey
-)
-
 // New makes a store; opts may be nil. The error names the option that is wrong.
 // Close releases the engine's two goroutines.
 func New(opts *Options) (*Store, error) {
@@ -135,7 +129,7 @@ func (s *Store) Get(ctx context.Context, key string) (store.Entry, error) {
 	}
 	st := s.enter()
 	if st == nil {
-		return store.Entry{}, fail("get", key, errClosed)
+		return store.Entry{}, fail("get", key, store.ErrClosed)
 	}
 	obj, _ := s.find(key)
 	e := asEntry(obj)
@@ -190,11 +184,8 @@ func (s *Store) Set(ctx context.Context, key string, e store.Entry) error {
 		return s.del("set", key)
 	}
 	ent := newEntry(key, e)
-	if err := s.put("set", key, ent, entryCost(ent)+int64(len(key))+perEntry); err != nil {
-		return err
-	}
-	s.sets.Add(1)
-	return nil
+	_, err := s.put("set", key, ent, entryCost(ent), nil)
+	return err
 }
 
 // newEntry returns e as the store holds it. A deadline lives by the wall clock,
@@ -224,39 +215,18 @@ func (s *Store) Fill(ctx context.Context, key string, e store.Entry) (stored boo
 		return false, err
 	}
 	ent := newEntry(key, e)
-	cost := entryCost(ent) + int64(len(key)) + perEntry
-	if cost > s.size.maxEntry {
-		return false, s.tooLarge("fill", key)
-	}
-	return s.putIfNewer(key, ent, cost)
-}
-
-// putIfNewer is put on the condition of Fill.
-func (s *Store) putIfNewer(key string, e *entry, cost int64) (stored bool, err error) {
-	large := cost > s.shards[0].maxBytes/2
-	if large {
-		s.largeMu.Lock()
-		defer s.largeMu.Unlock()
-		s.settleLarge(key)
-	}
-	sh := s.shard(key)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if s.closed.Load() {
-		return false, fail("fill", key, errClosed)
-	}
-	now := time.Now()
-	obj, _ := s.peek(sh, key)
-	if old := asEntry(obj); old != nil && !old.Expired(now) && !store.Newer(e.Version, old.Version) {
-		return false, nil
-	}
-	if e.Expired(now) {
-		s.remove(sh, key)
-		return false, nil
-	}
-	s.write(sh, key, e, cost, large)
-	s.sets.Add(1)
-	return true, nil
+	return s.put("fill", key, ent, entryCost(ent), func(sh *shard) bool {
+		now := time.Now()
+		obj, _ := s.peek(sh, key)
+		if old := asEntry(obj); old != nil && !old.Expired(now) && !store.Newer(e.Version, old.Version) {
+			return false
+		}
+		if e.Expired(now) {
+			s.remove(sh, key)
+			return false
+		}
+		return true
+	})
 }
 
 // lockAll takes every writer's lock.
@@ -297,7 +267,7 @@ func (s *Store) Clear(ctx context.Context) error {
 	}
 	defer s.lockAll()()
 	if s.closed.Load() {
-		return fail("clear", "", errClosed)
+		return fail("clear", "", store.ErrClosed)
 	}
 	s.empty(s.cache.Clear)
 	return nil

@@ -3,6 +3,8 @@ package memstore
 import (
 	"errors"
 	"time"
+
+	"github.com/stratacache/strata/store"
 )
 
 // Keyed is implemented by objects that know their key. Scan lists them; others
@@ -21,11 +23,7 @@ func (s *Store) GetObject(key string) (obj any, ok bool) {
 	if st == nil {
 		return nil, false
 	}
-	obj, ok = s.cache.Get(key)
-	if !ok {
-		obj, ok = s.findRecent(key)
-	}
-	if !ok {
+	if obj, ok = s.find(key); !ok {
 		st.misses.Add(1)
 		return nil, false
 	}
@@ -55,16 +53,13 @@ func (s *Store) SetObject(key string, obj any, cost int64, expires time.Time) er
 	if !expires.IsZero() && !time.Now().Before(expires) {
 		return s.del(op, key)
 	}
-	if err := s.put(op, key, obj, max(cost, 0)+int64(len(key))+perEntry); err != nil {
-		return err
-	}
-	s.sets.Add(1)
-	return nil
+	_, err := s.put(op, key, obj, max(cost, 0)+overhead(key), nil)
+	return err
 }
 
 func checkObject(op, key string, obj any) error {
 	if key == "" {
-		return fail(op, key, errInvalidKey)
+		return fail(op, key, store.ErrInvalidKey)
 	}
 	if obj == nil {
 		return fail(op, key, errNilObject)

@@ -5,6 +5,8 @@ import (
 	"iter"
 	"strings"
 	"time"
+
+	"github.com/stratacache/strata/store"
 )
 
 // Scan implements store.Scanner for entries and for objects that are Keyed. It
@@ -19,7 +21,7 @@ func (s *Store) Scan(ctx context.Context, prefix string) iter.Seq2[string, error
 		}
 		keys, ok := s.keys(prefix)
 		if !ok {
-			yield("", fail("scan", prefix, errClosed))
+			yield("", fail("scan", prefix, store.ErrClosed))
 			return
 		}
 		for key := range keys {

@@ -23,8 +23,11 @@ type shard struct {
 	oldest,
 	newest *slot
 	bytes int64
-	sent  int   // items in the engine's queue since the last wait, at most
 	free  *slot // slots to use again
+
+	// What the engine was sent since the last wait: items, and bytes of updates.
+	sent      int
+	sentBytes int64
 
 	maxItems int
 	maxBytes int64
@@ -97,12 +100,13 @@ func (sh *shard) unlink(sl *slot) {
 func (sh *shard) clear() {
 	clear(sh.slots)
 	sh.oldest, sh.newest, sh.free = nil, nil, nil
-	sh.bytes, sh.sent = 0, 0
+	sh.bytes, sh.sent, sh.sentBytes = 0, 0, 0
 }
 
 // full reports whether it is time to hand over.
 func (sh *shard) full() bool {
-	return len(sh.slots) >= sh.maxItems || sh.sent >= sh.maxItems || sh.bytes > sh.maxBytes && sh.oldest != sh.newest
+	return len(sh.slots) >= sh.maxItems || sh.sent >= sh.maxItems || sh.sentBytes > sh.maxBytes ||
+		sh.bytes > sh.maxBytes && sh.oldest != sh.newest
 }
 
 // excess returns the oldest slots, of which the window has too many: it keeps a
