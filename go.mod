@@ -2,7 +2,10 @@ module github.com/stratacache/strata
 
 go 1.26.0
 
-require github.com/redis/go-redis/v9 v9.23.0
+require (
+	github.com/eko/gocache/lib/v4 v4.2.3
+	github.com/redis/go-redis/v9 v9.23.0
+)
 
 require (
 	github.com/Shopify/toxiproxy/v2 v2.12.0 // indirect
@@ -14,7 +17,6 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/dgraph-io/ristretto/v2 v2.4.2 // indirect
 	github.com/dustin/go-humanize v1.0.1 // indirect
-	github.com/eko/gocache/lib/v4 v4.2.3 // indirect
 	github.com/eko/gocache/store/redis/v4 v4.2.6 // indirect
 	github.com/eko/gocache/store/ristretto/v4 v4.3.1 // indirect
 	github.com/failsafe-go/failsafe-go v0.9.8 // indirect
@@ -57,6 +59,8 @@ require (
 	github.com/tidwall/redcon v1.6.4 // indirect
 	github.com/tinylib/msgp v1.6.5 // indirect
 	github.com/twpayne/go-geom v1.6.1 // indirect
+	github.com/vmihailenco/msgpack/v5 v5.4.1 // indirect
+	github.com/vmihailenco/tagparser/v2 v2.0.0 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/otel v1.47.0 // indirect
