@@ -1,0 +1,533 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/stratacache/strata/internal/vfs"
+)
+
+// Errors of a reader.
+var (
+	// ErrIndex: the index is missing or damaged; Rebuild makes a new one.
+	ErrIndex = errors.New("segment: damaged index")
+	// ErrData: the Parquet file is missing, cut or damaged.
+	ErrData = errors.New("segment: damaged file")
+	// ErrVersion: a newer version wrote the segment.
+	ErrVersion = errors.New("segment: written by a newer version")
+)
+
+// Reader reads a sealed segment. Safe for concurrent use. It is reference
+// counted: Open returns it with one reference.
+type Reader struct {
+	Meta Meta
+	seed uint64
+
+	data, index *vfs.Mapping
+	pq, ix      []byte // their content
+
+	secs    [numSections]section
+	dirBits int
+	groups  []groupInfo
+	codecs  []string
+	expiry  Expiry
+	checked []atomic.Uint64 // a bit per page of the index: its checksum was right
+
+	refs    atomic.Int64
+	onClose func()
+}
+
+// groupInfo has the places of a row group's fixed columns.
+type groupInfo struct {
+	first                                   uint64
+	expires, fresh, written, version, kinds uint64
+}
+
+// Open opens the segment that meta describes. It reads the footer and the
+// index's header and small sections, and checks them against meta.
+func Open(fsys vfs.FS, dir string, meta Meta) (*Reader, error) {
+	r := &Reader{Meta: meta}
+	r.refs.Store(1)
+	if err := r.openData(fsys, dir); err != nil {
+		r.unmap()
+		return nil, err
+	}
+	if err := r.openIndex(fsys, dir); err != nil {
+		r.unmap()
+		return nil, err
+	}
+	return r, nil
+}
+
+// OpenIndex opens the index alone, of a segment whose Parquet file is lost: Has
+// works, reading a row gives ErrData.
+func OpenIndex(fsys vfs.FS, dir string, meta Meta) (*Reader, error) {
+	r := &Reader{Meta: meta}
+	r.refs.Store(1)
+	if err := r.openIndex(fsys, dir); err != nil {
+		r.unmap()
+		return nil, err
+	}
+	return r, nil
+}
+
+func mapName(fsys vfs.FS, name string) (*vfs.Mapping, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	m, err := f.Map()
+	return m, errors.Join(err, f.Close())
+}
+
+func (r *Reader) openData(fsys vfs.FS, dir string) (err error) {
+	name := Name(dir, r.Meta.ID)
+	if r.data, err = mapName(fsys, name); err != nil {
+		return fmt.Errorf("%w: %w", ErrData, err)
+	}
+	r.pq = r.data.Data
+	if int64(len(r.pq)) != r.Meta.Size {
+		return fmt.Errorf("%w: %s has %d bytes, not %d", ErrData, name, len(r.pq), r.Meta.Size)
+	}
+	footer, err := footerOf(fsys, name)
+	if err != nil {
+		return err
+	}
+	if crc32.Checksum(footer, castagnoli) != r.Meta.FooterCRC {
+		return fmt.Errorf("%w: %s: footer checksum", ErrData, name)
+	}
+	return nil
+}
+
+// footerOf reads a file's footer. It does not go through a mapping, so that a
+// file on a failing disk gives an error and not a fault.
+func footerOf(fsys vfs.FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrData, err)
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	var tail [8]byte
+	if size < 12 {
+		return nil, fmt.Errorf("%w: %s is too short", ErrData, name)
+	}
+	if _, err := f.ReadAt(tail[:], size-8); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("%w: %s: %w", ErrData, name, err)
+	}
+	n := int64(le.Uint32(tail[:]))
+	if string(tail[4:]) != parMagic || n > size-12 || n > maxFooter {
+		return nil, fmt.Errorf("%w: %s: not a footer", ErrData, name)
+	}
+	footer := make([]byte, n)
+	if _, err := f.ReadAt(footer, size-8-n); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("%w: %s: %w", ErrData, name, err)
+	}
+	return footer, nil
+}
+
+func (r *Reader) openIndex(fsys vfs.FS, dir string) (err error) {
+	name := IndexName(dir, r.Meta.ID)
+	if r.index, err = mapName(fsys, name); err != nil {
+		return fmt.Errorf("%w: %w", ErrIndex, err)
+	}
+	r.ix = r.index.Data
+	head := make([]byte, pageSize)
+	if err := readHead(fsys, name, head); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrIndex, name, err)
+	}
+	m := &r.Meta
+	switch {
+	case string(head[:8]) != indexMagic || crc32.Checksum(head[16:hdrEnd], castagnoli) != le.Uint32(head[hdrCRC:]):
+		return fmt.Errorf("%w: %s: header", ErrIndex, name)
+	case le.Uint32(head[hdrVersion:]) > formatVersion:
+		return fmt.Errorf("%w: %s has version %d", ErrVersion, name, le.Uint32(head[hdrVersion:]))
+	case le.Uint64(head[hdrID:]) != m.ID || le.Uint64(head[hdrRows:]) != uint64(m.Rows) ||
+		le.Uint64(head[hdrParquet:]) != uint64(m.Size) || le.Uint32(head[hdrFooter:]) != m.FooterCRC:
+		return fmt.Errorf("%w: %s belongs to another file", ErrIndex, name)
+	}
+	r.seed = le.Uint64(head[hdrSeed:])
+	r.expiry.Base = int64(le.Uint64(head[hdrExpiry:]))
+	for i := range r.expiry.Bytes {
+		r.expiry.Bytes[i] = le.Uint64(head[hdrExpiry+8+8*i:])
+	}
+	m.Poisoned = int64(le.Uint64(head[hdrPoisoned:]))
+	if err := r.sections(head); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrIndex, name, err)
+	}
+	return nil
+}
+
+func readHead(fsys vfs.FS, name string, head []byte) error {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	n, err := f.ReadAt(head, 0)
+	if n < len(head) {
+		return fmt.Errorf("too short: %w", err)
+	}
+	return nil
+}
+
+var errLayout = errors.New("sections do not fit")
+
+// sections reads the table of sections and those that are kept in memory.
+func (r *Reader) sections(head []byte) error {
+	size := uint64(len(r.ix))
+	for i := range r.secs {
+		s := section{le.Uint64(head[hdrSections+16*i:]), le.Uint64(head[hdrSections+16*i+8:])}
+		if s.off > size || s.len > size-s.off || s.off < pageSize {
+			return errLayout
+		}
+		r.secs[i] = s
+	}
+	sums := r.secs[secSums]
+	bits := le.Uint64(head[hdrDirBits:])
+	if bits > 40 || r.secs[secRecords].len != uint64(r.Meta.Rows)*recordSize || r.secs[secDir].len != 4<<bits+4 ||
+		r.secs[secFilter].len%filterBlock != 0 || r.secs[secFilter].len == 0 || r.secs[secGroups].len%groupEntry != 0 ||
+		r.secs[secExtras].len%extraEntry != 0 || sums.off%pageSize != 0 || sums.len != (sums.off/pageSize-1)*4 ||
+		sums.off+sums.len != size || r.Meta.Rows > math.MaxUint32 {
+		return errLayout
+	}
+	r.dirBits = int(bits)
+	if crc32.Checksum(r.ix[sums.off:], castagnoli) != le.Uint32(head[hdrSums:]) {
+		return errors.New("checksum of checksums")
+	}
+	r.checked = make([]atomic.Uint64, (sums.off/pageSize+63)/64)
+	if err := r.readGroups(); err != nil {
+		return err
+	}
+	return r.readCodecs()
+}
+
+func (r *Reader) readGroups() error {
+	b, err := r.bytes(secGroups, 0, r.secs[secGroups].len)
+	if err != nil {
+		return err
+	}
+	for ; len(b) > 0; b = b[groupEntry:] {
+		r.groups = append(r.groups, groupInfo{
+			le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:]), le.Uint64(b[32:]), le.Uint64(b[40:]),
+		})
+	}
+	if len(r.groups) == 0 && r.Meta.Rows > 0 || len(r.groups) > 0 && r.groups[0].first != 0 {
+		return errLayout
+	}
+	return nil
+}
+
+func (r *Reader) readCodecs() error {
+	b, err := r.bytes(secCodecs, 0, r.secs[secCodecs].len)
+	if err != nil {
+		return err
+	}
+	for len(b) > 0 {
+		n := int(b[0])
+		if n >= len(b) {
+			return errLayout
+		}
+		r.codecs = append(r.codecs, string(b[1:1+n]))
+		b = b[1+n:]
+	}
+	return nil
+}
+
+// bytes returns part of a section, once its pages' checksums have been found
+// right.
+func (r *Reader) bytes(sec int, off, n uint64) ([]byte, error) {
+	s := &r.secs[sec]
+	if off > s.len || n > s.len-off {
+		return nil, ErrIndex
+	}
+	from := s.off + off
+	to := from + n
+	if n == 0 {
+		return nil, nil
+	}
+	for page := from / pageSize; page <= (to-1)/pageSize; page++ {
+		if r.checked[page/64].Load()&(1<<(page%64)) == 0 && !r.checkPage(page) {
+			return nil, fmt.Errorf("%w: page %d of segment %d", ErrIndex, page, r.Meta.ID)
+		}
+	}
+	return r.ix[from:to], nil
+}
+
+func (r *Reader) checkPage(page uint64) bool {
+	sums := r.ix[r.secs[secSums].off:]
+	sum := le.Uint32(sums[4*(page-1):])
+	if crc32.Checksum(r.ix[page*pageSize:(page+1)*pageSize], castagnoli) != sum {
+		return false
+	}
+	r.checked[page/64].Or(1 << (page % 64))
+	return true
+}
+
+// MayHave reports whether the segment may have a row of the probe's key. An
+// error means that the answer is not known.
+func (r *Reader) MayHave(p *Probe) (bool, error) {
+	size := r.secs[secFilter].len
+	b, err := r.bytes(secFilter, uint64(filterOffset(p.Hi, int(size))), filterBlock)
+	if err != nil {
+		return true, err
+	}
+	return p.has(b), nil
+}
+
+// Loc is a row that Find has found.
+type Loc struct {
+	rec record
+	row uint64
+}
+
+// Kind returns what the row is.
+func (l *Loc) Kind() Kind { return l.rec.kind() }
+
+// Offset is where the value is in the file, to sort reads by.
+func (l *Loc) Offset() uint64 { return l.rec.vOff }
+
+// ValueLen is the length of the value.
+func (l *Loc) ValueLen() int { return int(l.rec.vLen) }
+
+// span returns the records that may have a hash: those of its directory entry.
+func (r *Reader) span(hi uint64) (from, to uint64, err error) {
+	d, err := r.bytes(secDir, hi>>1>>(63-r.dirBits)*4, 8)
+	if err != nil {
+		return 0, 0, err
+	}
+	from, to = uint64(le.Uint32(d)), uint64(le.Uint32(d[4:]))
+	if from > to || to > uint64(r.Meta.Rows) {
+		return 0, 0, ErrIndex
+	}
+	return from, to, nil
+}
+
+// Has returns the record of a hash, without looking at its key: to count, and
+// where the file is lost.
+func (r *Reader) Has(h Hash) (l Loc, ok bool, err error) {
+	err = r.each(h, func(found Loc) (bool, error) {
+		l, ok = found, true
+		return false, nil
+	})
+	return l, ok, err
+}
+
+// Find returns the row of a key.
+func (r *Reader) Find(p *Probe, key string) (l Loc, ok bool, err error) {
+	from, to, err := r.span(p.Hi)
+	if err != nil || from == to {
+		return l, false, err
+	}
+	b, err := r.bytes(secRecords, from*recordSize, (to-from)*recordSize)
+	if err != nil {
+		return l, false, err
+	}
+	for row := from; row < to; row, b = row+1, b[recordSize:] {
+		hi := le.Uint64(b)
+		if hi < p.Hi || hi == p.Hi && le.Uint32(b[8:]) < p.Lo {
+			continue
+		}
+		if hi != p.Hi || le.Uint32(b[8:]) != p.Lo {
+			break
+		}
+		parseRecord(b, &l.rec)
+		l.row = row
+		text, err := r.text(l.rec.kOff)
+		if err != nil {
+			return l, false, err
+		}
+		if isKey(text, key) {
+			return l, true, nil
+		}
+		if stored, ok := keyOf(text); !ok || HashKey(r.seed, stored) != p.Hash {
+			return l, false, fmt.Errorf("%w: key of row %d of segment %d", ErrData, row, r.Meta.ID)
+		}
+	}
+	return l, false, nil
+}
+
+// each calls fn for the records of a hash until it returns false.
+func (r *Reader) each(h Hash, fn func(Loc) (bool, error)) error {
+	from, to, err := r.span(h.Hi)
+	if err != nil {
+		return err
+	}
+	for row := from; row < to; row++ {
+		var l Loc
+		if err := r.record(row, &l); err != nil {
+			return err
+		}
+		switch l.rec.hash.Compare(h) {
+		case 0:
+			if more, err := fn(l); err != nil || !more {
+				return err
+			}
+		case 1:
+			return nil
+		}
+	}
+	return nil
+}
+
+func (r *Reader) record(row uint64, l *Loc) error {
+	b, err := r.bytes(secRecords, row*recordSize, recordSize)
+	if err != nil {
+		return err
+	}
+	parseRecord(b, &l.rec)
+	l.row = row
+	return nil
+}
+
+// text returns the string that is stored at off, with its length before it.
+func (r *Reader) text(off uint64) ([]byte, error) {
+	size := uint64(len(r.pq))
+	if off > size || size-off < 4 {
+		return nil, ErrData
+	}
+	n := uint64(le.Uint32(r.pq[off:]))
+	if off += 4; n > MaxText*4 || n > size-off {
+		return nil, ErrData
+	}
+	return r.pq[off : off+n : off+n], nil
+}
+
+// Item is a row that was read. Text, Tags and Value are parts of the mapping.
+type Item struct {
+	Kind                    Kind
+	Text, TagsText, Value   []byte
+	Expires, Fresh, Written int64
+	Version                 uint64
+	Codec                   string
+	crc                     uint32
+}
+
+// Read gathers a row. The value is not checked: call Check with it, or with a
+// copy of it.
+func (r *Reader) Read(l *Loc, it *Item) (err error) {
+	g := r.groupOf(l.row)
+	i := l.row - g.first
+	size := uint64(len(r.pq))
+	off, n := l.rec.vOff, uint64(l.rec.vLen)
+	if off > size || n > size-off || g.expires+8*i+8 > size || g.fresh+8*i+8 > size || g.version+8*i+8 > size {
+		return fmt.Errorf("%w: segment %d", ErrData, r.Meta.ID)
+	}
+	if it.Text, err = r.text(l.rec.kOff); err != nil {
+		return err
+	}
+	it.Value = r.pq[off : off+n : off+n]
+	it.Expires = int64(le.Uint64(r.pq[g.expires+8*i:]))
+	it.Fresh = int64(le.Uint64(r.pq[g.fresh+8*i:]))
+	it.Version = le.Uint64(r.pq[g.version+8*i:])
+	it.Kind, it.crc, it.Codec, it.TagsText = l.rec.kind(), l.rec.crc, "", nil
+	if c := int(l.rec.codec); c < len(r.codecs) {
+		it.Codec = r.codecs[c]
+	}
+	if l.rec.flags&flagTags != 0 {
+		return r.readTags(l, it)
+	}
+	return nil
+}
+
+// Written returns when the row was written, in microseconds.
+func (r *Reader) Written(l *Loc) int64 {
+	g := r.groupOf(l.row)
+	if at := g.written + 8*(l.row-g.first); at+8 <= uint64(len(r.pq)) {
+		return int64(le.Uint64(r.pq[at:]))
+	}
+	return 0
+}
+
+func (r *Reader) readTags(l *Loc, it *Item) error {
+	n := r.secs[secExtras].len / extraEntry
+	lo, hi := uint64(0), n
+	for lo < hi {
+		mid := (lo + hi) / 2
+		b, err := r.bytes(secExtras, mid*extraEntry, extraEntry)
+		if err != nil {
+			return err
+		}
+		row, off := le.Uint64(b), le.Uint64(b[8:])
+		if row == l.row {
+			it.TagsText, err = r.text(off)
+			return err
+		}
+		if row < l.row {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return ErrIndex
+}
+
+func (r *Reader) groupOf(row uint64) *groupInfo {
+	g := 0
+	for g+1 < len(r.groups) && r.groups[g+1].first <= row {
+		g++
+	}
+	return &r.groups[g]
+}
+
+// Check reports whether value and all else that Read returned is what was
+// written.
+func (it *Item) Check(value []byte) bool {
+	return rowCRC(it.Kind, it.Expires, it.Fresh, it.Version, stringOf(it.Text), stringOf(it.TagsText), value) == it.crc
+}
+
+// Key returns the key.
+func (it *Item) Key() (string, bool) { return keyOf(it.Text) }
+
+// Tags returns the tags.
+func (it *Item) Tags() []string { return tagsOf(it.TagsText) }
+
+// Rows is the number of rows, Row the one at a position in the order of hashes.
+func (r *Reader) Rows() uint64 { return uint64(r.Meta.Rows) }
+
+// Row returns the row at a position, with its hash.
+func (r *Reader) Row(i uint64) (l Loc, h Hash, err error) {
+	if i >= r.Rows() {
+		return l, h, io.EOF
+	}
+	err = r.record(i, &l)
+	return l, l.rec.hash, err
+}
+
+// Expired returns about how many bytes have expired at now.
+func (r *Reader) Expired(now int64) int64 { return r.expiry.Expired(now) }
+
+// Acquire takes a reference; the caller must hold one, or keep the reader from
+// being released, meanwhile.
+func (r *Reader) Acquire() { r.refs.Add(1) }
+
+// Release drops a reference. With the last the mappings go.
+func (r *Reader) Release() {
+	if r.refs.Add(-1) > 0 {
+		return
+	}
+	r.unmap()
+	if r.onClose != nil {
+		r.onClose()
+	}
+}
+
+// OnClose sets what is called once the mappings are gone. Call it before the
+// reader is shared.
+func (r *Reader) OnClose(fn func()) { r.onClose = fn }
+
+func (r *Reader) unmap() {
+	_ = r.data.Close()
+	_ = r.index.Close()
+	r.pq, r.ix = nil, nil
+}
+
+func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
