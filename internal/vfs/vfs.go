@@ -7,6 +7,7 @@
 package vfs
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -105,8 +106,15 @@ func WriteFile(fsys FS, dir, tmp, name string, data []byte) error {
 		_ = fsys.Remove(tmp)
 		return err
 	}
-	return fsys.SyncDir(dir)
+	if err := fsys.SyncDir(dir); err != nil {
+		return fmt.Errorf("%w: %w", ErrUncertain, err)
+	}
+	return nil
 }
+
+// ErrUncertain: WriteFile has replaced the file, but a crash may bring the old
+// one back.
+var ErrUncertain = errors.New("the replaced file may come back")
 
 // ReadFile reads the whole of name, refusing files larger than limit bytes.
 func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {

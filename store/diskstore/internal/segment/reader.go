@@ -38,6 +38,8 @@ type Reader struct {
 	expiry  Expiry
 	checked []atomic.Uint64 // a bit per page of the index: its checksum was right
 
+	damaged atomic.Bool // a page's checksum was wrong
+
 	refs    atomic.Int64
 	onClose func()
 }
@@ -266,6 +268,7 @@ func (r *Reader) checkPage(page uint64) bool {
 	sums := r.ix[r.secs[secSums].off:]
 	sum := le.Uint32(sums[4*(page-1):])
 	if crc32.Checksum(r.ix[page*pageSize:(page+1)*pageSize], castagnoli) != sum {
+		r.damaged.Store(true)
 		return false
 	}
 	r.checked[page/64].Or(1 << (page % 64))
@@ -501,6 +504,9 @@ func (r *Reader) Row(i uint64) (l Loc, h Hash, err error) {
 	err = r.record(i, &l)
 	return l, l.rec.hash, err
 }
+
+// IndexDamaged reports whether a page of the index has failed its checksum.
+func (r *Reader) IndexDamaged() bool { return r.damaged.Load() }
 
 // Expired returns about how many bytes have expired at now.
 func (r *Reader) Expired(now int64) int64 { return r.expiry.Expired(now) }

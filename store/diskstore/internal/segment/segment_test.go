@@ -15,7 +15,10 @@ import (
 	"github.com/stratacache/strata/internal/vfs"
 )
 
-const testSeed = 42
+const (
+	testSeed  = 42
+	testGroup = 2000 // rows in a row group
+)
 
 // testRows makes n rows of all sorts, sorted by hash. Some keys need escaping,
 // some rows have tags, some are tombstones.
@@ -64,7 +67,7 @@ func testRows(n int, size func(i int) int) (rows []Row, keys []string) {
 func writeRows(t testing.TB, fsys vfs.FS, id uint64, rows []Row) Meta {
 	t.Helper()
 	_ = fsys.MkdirAll("kv")
-	w, err := Create(fsys, "kv", WriterOptions{ID: id, Seed: testSeed, Rows: len(rows) * 3, MinSeq: 5, MaxSeq: 9})
+	w, err := Create(fsys, "kv", WriterOptions{ID: id, Seed: testSeed, Rows: len(rows) * 3, GroupRows: testGroup, MinSeq: 5, MaxSeq: 9})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +117,8 @@ func TestRoundTrip(t *testing.T) {
 		"one":    {1, func(int) int { return 10 }},
 		"empty":  {0, nil},
 		"mixed":  {5000, func(i int) int { return i % 700 }},
-		"large":  {20, func(i int) int { return i * 200_000 }},
-		"groups": {groupRows + 1000, func(int) int { return 3 }},
+		"large":  {20, func(i int) int { return i * 70_000 }},
+		"groups": {testGroup*3 + 1000, func(int) int { return 3 }},
 	}
 	for name, c := range sizes {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +176,7 @@ type parquetRow struct {
 // TestOtherReader reads a segment with parquet-go.
 func TestOtherReader(t *testing.T) {
 	fsys := vfs.Mem()
-	rows, _ := testRows(groupRows+5000, func(i int) int { return i % 40 })
+	rows, _ := testRows(testGroup*2+500, func(i int) int { return i % 40 })
 	m := writeRows(t, fsys, 1, rows)
 	data, err := vfs.ReadFile(fsys, Name("kv", 1), 1<<30)
 	if err != nil || int64(len(data)) != m.Size {

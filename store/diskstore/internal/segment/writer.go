@@ -51,6 +51,8 @@ type WriterOptions struct {
 	MaxSeq uint64
 	// Throttle is called before so many bytes are written; nil: no limit.
 	Throttle func(bytes int)
+	// GroupRows bounds the rows of a row group; 0: 131,072.
+	GroupRows int
 }
 
 // Writer writes a segment. Not safe for concurrent use.
@@ -78,6 +80,9 @@ type Writer struct {
 func Create(fsys vfs.FS, dir string, opts WriterOptions) (*Writer, error) {
 	w := &Writer{fs: fsys, dir: dir, opts: opts}
 	w.meta = Meta{ID: opts.ID, MinSeq: opts.MinSeq, MaxSeq: opts.MaxSeq}
+	if opts.GroupRows == 0 {
+		w.opts.GroupRows = groupRows
+	}
 	var err error
 	if w.file, err = fsys.Create(Name(dir, opts.ID) + TempSuffix); err != nil {
 		return nil, err
@@ -104,7 +109,7 @@ func (w *Writer) Append(r *Row) error {
 	w.pushValue(r)
 	w.pushColumns(r)
 	w.count(r)
-	if len(w.recs) >= groupRows || w.cur.size >= groupBytes || len(w.cols[colKey]) >= auxBytes || len(w.cols[colTags]) >= auxBytes {
+	if len(w.recs) >= w.opts.GroupRows || w.cur.size >= groupBytes || len(w.cols[colKey]) >= auxBytes || len(w.cols[colTags]) >= auxBytes {
 		w.flushGroup()
 	}
 	return w.out.err

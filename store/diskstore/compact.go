@@ -1,0 +1,433 @@
+package diskstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/stratacache/strata/internal/journal"
+	"github.com/stratacache/strata/store"
+	"github.com/stratacache/strata/store/diskstore/internal/segment"
+)
+
+// Segments are compacted in tiers (the size-tiered scheme of Bigtable, Chang et
+// al., 2006): four neighbours of one size class become one of the next, so that
+// a row is written once per class and at most three segments of a class are in
+// a get's way.
+const (
+	tierWidth = 4
+	tierBase  = 256 << 10 // bytes of the smallest class
+	// maxInputs bounds what is merged in one go, maxSegment what comes out.
+	maxInputs  = 32
+	maxSegment = 8 << 30
+	// A segment of which so much is dead or expired is written anew.
+	garbageShare = 0.4
+)
+
+// compactor is the goroutine that compacts, evicts and heals. Expired space is
+// looked for every sweepEvery even when nothing is written.
+func (s *Store) compactor() {
+	defer s.workers.Done()
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-s.compactWake:
+		case <-tick.C:
+		}
+		if err := s.maintain(s.stopCtx); err != nil && s.stopCtx.Err() == nil {
+			s.fault("compact", err)
+		}
+	}
+}
+
+const sweepEvery = 30 * time.Second
+
+// maintain does all that there is to do now.
+func (s *Store) maintain(ctx context.Context) error {
+	s.compaction.Lock()
+	defer s.compaction.Unlock()
+	s.heal()
+	for ctx.Err() == nil {
+		if err := s.evict(); err != nil {
+			return err
+		}
+		run := s.pick(time.Now().UnixMicro())
+		if len(run) == 0 {
+			return nil
+		}
+		if !s.roomFor(run) {
+			return nil
+		}
+		if err := s.merge(ctx, run); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// maxOutput is the size in bytes beyond which segments are not merged.
+func (s *Store) maxOutput() int64 {
+	if s.opts.Capacity > 0 {
+		return min(maxSegment, s.opts.Capacity/8)
+	}
+	return maxSegment
+}
+
+func tier(bytes int64) int { return (bits.Len64(uint64(bytes/tierBase)) + 1) / 2 }
+
+// garbage is the share of a segment that compaction would drop.
+func (g *seg) garbage(now int64) float64 {
+	if g.Meta.Rows == 0 || g.lostAt != 0 {
+		return 0
+	}
+	dead := float64(g.deadBytes.Load() + g.Expired(now))
+	return dead / float64(max(g.Meta.Size, 1))
+}
+
+// pick chooses neighbouring segments to merge; none where all is well.
+func (s *Store) pick(now int64) []*seg {
+	segs := s.state.Load().segs
+	if run := s.pickPurge(segs); run != nil {
+		return run
+	}
+	limit := s.maxOutput()
+	for t := 0; t < 64; t++ {
+		for i := 0; i < len(segs); {
+			j, sum := i, int64(0)
+			for j < len(segs) && j-i < maxInputs && segs[j].lostAt == 0 && tier(segs[j].Meta.Bytes()) <= t &&
+				sum+segs[j].Meta.Bytes() <= limit {
+				sum += segs[j].Meta.Bytes()
+				j++
+			}
+			if j-i >= tierWidth {
+				return segs[i:j]
+			}
+			i = max(j, i+1)
+		}
+	}
+	for i, g := range segs {
+		last := i == len(segs)-1
+		if g.garbage(now) > garbageShare || g.lostAt == 0 && last && float64(g.Meta.Deleted) > garbageShare*float64(g.Meta.Rows) {
+			return segs[i : i+1]
+		}
+	}
+	return nil
+}
+
+// pickPurge chooses a segment that a lost one still hides rows of.
+func (s *Store) pickPurge(segs []*seg) []*seg {
+	lostAt := uint64(0)
+	for i, g := range segs {
+		if g.lostAt == 0 && g.Meta.ID < lostAt {
+			return segs[i : i+1]
+		}
+		lostAt = max(lostAt, g.lostAt)
+	}
+	return nil
+}
+
+// Compact merges all segments into as few as their size limit allows, without
+// what is dead or expired. Readers and writers go on meanwhile.
+func (s *Store) Compact(ctx context.Context) error {
+	if err := s.check(ctx, "compact", ""); err != nil {
+		return err
+	}
+	if s.opts.ReadOnly {
+		return s.error("compact", "", errReadOnly)
+	}
+	ctx, cancel := s.untilClosed(ctx)
+	defer cancel()
+	if err := s.compactAll(ctx); err != nil {
+		if s.closed.Load() {
+			err = store.ErrClosed
+		}
+		return s.error("compact", "", err)
+	}
+	return nil
+}
+
+// untilClosed returns a context that also ends when the store is being closed.
+func (s *Store) untilClosed(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.stopCtx, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+func (s *Store) compactAll(ctx context.Context) error {
+	s.compaction.Lock()
+	defer s.compaction.Unlock()
+	if s.closed.Load() {
+		return store.ErrClosed
+	}
+	limit, done := s.maxOutput(), s.newID()
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		segs := s.state.Load().segs
+		i := slices.IndexFunc(segs, func(g *seg) bool { return g.lostAt == 0 && g.Meta.ID < done })
+		if i < 0 {
+			return s.dropLost()
+		}
+		j, sum := i, int64(0)
+		for j < len(segs) && segs[j].lostAt == 0 && segs[j].Meta.ID < done && (j == i || sum+segs[j].Meta.Bytes() <= limit) {
+			sum += segs[j].Meta.Bytes()
+			j++
+		}
+		if err := s.merge(ctx, segs[i:j]); err != nil {
+			return err
+		}
+	}
+}
+
+// merge replaces a run of neighbouring segments by one. compaction is held, so
+// that nobody else removes segments.
+func (s *Store) merge(ctx context.Context, run []*seg) error {
+	start := time.Now()
+	all := s.hold()
+	defer release(all)
+	at := slices.Index(all, run[0])
+	if at < 0 {
+		return errors.New("a segment to compact is gone")
+	}
+	mg := &merger{s: s, in: run, newer: all[:at], older: all[at+len(run):], now: start.UnixMicro()}
+	meta, dead := mg.opts()
+	w, err := segment.Create(s.fs, kvDir, meta)
+	if err != nil {
+		return err
+	}
+	if err := mg.run(ctx, w); err != nil {
+		w.Abort()
+		return err
+	}
+	added, err := s.finish(w)
+	if err != nil {
+		return err
+	}
+	uncertain, err := s.commitMaybe(0, func(segs []*seg) []*seg {
+		if i := slices.Index(segs, run[0]); i >= 0 {
+			segs = slices.Replace(segs, i, i+len(run), added...)
+		}
+		return segs
+	}, nil)
+	if err != nil {
+		release(added)
+		if !uncertain {
+			w.Abort()
+		}
+		return err
+	}
+	for i, g := range run { // what was superseded while the merge ran
+		if len(added) > 0 {
+			added[0].deadRows.Add(max(0, g.deadRows.Load()-dead[i][0]))
+			added[0].deadBytes.Add(max(0, g.deadBytes.Load()-dead[i][1]))
+		}
+	}
+	s.n.compactedBytes.Add(uint64(w.Size()))
+	s.n.expired.Add(mg.expired)
+	s.n.compactions.Add(1)
+	s.n.lastCompaction.Store(time.Now().UnixMicro())
+	s.opts.Logger.Debug("disk store: compacted", "segments", len(run), "rows", w.Rows(), "took", time.Since(start))
+	s.retire(run)
+	return s.dropLost()
+}
+
+// dropLost removes lost segments that hide nothing any more.
+func (s *Store) dropLost() error {
+	segs := s.state.Load().segs
+	var gone []*seg
+	for i, g := range segs {
+		if g.lostAt != 0 && !slices.ContainsFunc(segs[i+1:], func(o *seg) bool { return o.Meta.ID < g.lostAt }) {
+			gone = append(gone, g)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	err := s.commit(0, func(segs []*seg) []*seg {
+		return slices.DeleteFunc(segs, func(g *seg) bool { return slices.Contains(gone, g) })
+	}, nil)
+	if err == nil {
+		s.retire(gone)
+	}
+	return err
+}
+
+// merger merges segments by a walk through all of them in the order of hashes.
+type merger struct {
+	s            *Store
+	in           []*seg // newest first
+	newer, older []*seg
+	now          int64
+	expired      uint64
+	pos          []uint64
+	head         []segment.Hash
+	loc          []segment.Loc
+}
+
+// opts returns the settings of the output, and the inputs' dead counts now.
+func (mg *merger) opts() (o segment.WriterOptions, dead [][2]int64) {
+	o = segment.WriterOptions{ID: mg.s.newID(), Seed: mg.s.seed, Now: mg.now, Throttle: mg.s.throttle()}
+	for i, g := range mg.in {
+		o.Rows += int(g.Meta.Rows)
+		o.MaxSeq = max(o.MaxSeq, g.Meta.MaxSeq)
+		if i == 0 || g.Meta.MinSeq < o.MinSeq {
+			o.MinSeq = g.Meta.MinSeq
+		}
+		dead = append(dead, [2]int64{g.deadRows.Load(), g.deadBytes.Load()})
+	}
+	return o, dead
+}
+
+// throttle returns a function that slows its caller to the budget.
+func (s *Store) throttle() func(int) {
+	rate := s.opts.CompactionRate
+	if rate < 0 {
+		return nil
+	}
+	start, total := time.Now(), int64(0)
+	return func(n int) {
+		total += int64(n)
+		ahead := time.Duration(float64(total)/float64(rate)*float64(time.Second)) - time.Since(start)
+		if ahead > 2*time.Millisecond {
+			select {
+			case <-time.After(ahead):
+			case <-s.stop:
+			}
+		}
+	}
+}
+
+func (mg *merger) run(ctx context.Context, w *segment.Writer) (err error) {
+	defer func(old bool) {
+		debug.SetPanicOnFault(old)
+		if r := recover(); r != nil {
+			err = faultError(r)
+		}
+	}(debug.SetPanicOnFault(true))
+	n := len(mg.in)
+	mg.pos, mg.head, mg.loc = make([]uint64, n), make([]segment.Hash, n), make([]segment.Loc, n)
+	for i := range mg.in {
+		if err := mg.advance(i, 0); err != nil {
+			return err
+		}
+	}
+	for count := 0; ; count++ {
+		if count%256 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		first := -1
+		for i, g := range mg.in {
+			if mg.pos[i] < g.Rows() && (first < 0 || mg.head[i].Less(mg.head[first])) {
+				first = i
+			}
+		}
+		if first < 0 {
+			return nil
+		}
+		if err := mg.hash(w, mg.head[first]); err != nil {
+			return err
+		}
+	}
+}
+
+// advance moves input i to a row.
+func (mg *merger) advance(i int, row uint64) (err error) {
+	mg.pos[i] = row
+	if row < mg.in[i].Rows() {
+		mg.loc[i], mg.head[i], err = mg.in[i].Row(row)
+	}
+	return err
+}
+
+// hash writes the newest row of each key of a hash. Inputs come newest first, so
+// that the first row of a key is the one that counts. Two keys of one hash are
+// all but impossible, and kept apart.
+func (mg *merger) hash(w *segment.Writer, h segment.Hash) error {
+	var seen []string
+	for i, g := range mg.in {
+		for mg.pos[i] < g.Rows() && mg.head[i] == h {
+			var it segment.Item
+			err := g.Read(&mg.loc[i], &it)
+			if err == nil && !slices.Contains(seen, string(it.Text)) {
+				seen = append(seen, string(it.Text))
+				err = mg.row(w, g, i, h, &it)
+			}
+			if err != nil && !errors.Is(err, segment.ErrData) {
+				return err
+			}
+			if err != nil { // a key that cannot be read is gone
+				mg.s.n.corrupt.Add(1)
+			}
+			if err := mg.advance(i, mg.pos[i]+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// row writes a row, or a tombstone in its place, or nothing.
+func (mg *merger) row(w *segment.Writer, g *seg, i int, h segment.Hash, it *segment.Item) error {
+	p := segment.NewProbe(h)
+	if mg.superseded(&p) {
+		return nil
+	}
+	row := segment.Row{
+		Hash: h, Text: string(it.Text), Kind: it.Kind, Value: it.Value, Expires: it.Expires, Fresh: it.Fresh,
+		Written: g.Written(&mg.loc[i]), Version: it.Version, Codec: it.Codec, TagsText: string(it.TagsText),
+	}
+	if !it.Check(it.Value) {
+		key, ok := it.Key()
+		if !ok || segment.HashKey(mg.s.seed, key) != h {
+			return fmt.Errorf("%w: key of a row of segment %d", segment.ErrData, g.Meta.ID)
+		}
+		mg.s.n.corrupt.Add(1)
+		row.Poison, row.Value, row.TagsText = true, nil, ""
+		row.Expires, row.Fresh, row.Kind = journal.Never, journal.Never, segment.KindValue
+		return w.Append(&row)
+	}
+	dead := it.Kind == segment.KindDeleted
+	if !dead && it.Expires <= mg.now {
+		dead = true
+		mg.expired++
+	}
+	if dead {
+		if !mg.hides(&p) {
+			return nil
+		}
+		row.Kind, row.Value, row.TagsText = segment.KindDeleted, nil, ""
+		row.Expires, row.Fresh = journal.Never, journal.Never
+	}
+	return w.Append(&row)
+}
+
+// superseded reports whether a newer segment has a row of the key.
+func (mg *merger) superseded(p *segment.Probe) bool {
+	for _, g := range mg.newer {
+		if may, err := g.MayHave(p); err != nil || !may {
+			continue
+		}
+		if _, ok, err := g.Has(p.Hash); ok && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// hides reports whether an older segment may have a row of the key.
+func (mg *merger) hides(p *segment.Probe) bool {
+	for _, g := range mg.older {
+		if may, err := g.MayHave(p); err != nil || may {
+			return true
+		}
+	}
+	return false
+}
