@@ -46,21 +46,29 @@ func (c *Chain) InvalidateTags(_ context.Context, tags ...string) error {
 	if c.closed.Load() {
 		return store.ErrClosed
 	}
+	version := c.hlc.Next()
+	c.raiseTags(tags, version)
+	for _, tag := range tags {
+		c.announce(ChangeTag, tag, version)
+	}
+	return nil
+}
+
+// raiseTags makes version the barrier of tags.
+func (c *Chain) raiseTags(tags []string, version uint64) {
 	b := &c.barriers
 	b.mu.Lock()
 	next := maps.Clone(b.tags)
 	if next == nil {
 		next = make(map[string]uint64)
 	}
-	version := c.hlc.Next()
 	for _, tag := range tags {
-		next[tag] = version
+		next[tag] = max(next[tag], version)
 	}
 	b.tags = next
 	b.mu.Unlock()
 	c.epoch.Add(1) // after the barrier, so that whoever sees the epoch sees it too
 	c.flights.forgetAll()
-	return nil
 }
 
 // Clear removes all that the chain holds, pending writes included, from every
@@ -70,7 +78,7 @@ func (c *Chain) Clear(ctx context.Context) error {
 	if c.closed.Load() {
 		return store.ErrClosed
 	}
-	c.raiseAll()
+	c.raiseAll(c.hlc.Next())
 	errs := []error{}
 	for i := len(c.bytes) - 1; i >= 0; i-- {
 		t := c.bytes[i]
@@ -80,22 +88,23 @@ func (c *Chain) Clear(ctx context.Context) error {
 			errs = append(errs, tierError("clear", t.Name, "", err))
 		}
 	}
-	c.raiseAll()
+	version := c.hlc.Next()
+	c.raiseAll(version)
 	if c.memory != nil {
 		if err := store.Clear(ctx, c.memory.Store); err != nil {
 			errs = append(errs, tierError("clear", c.memory.Name, "", err))
 		}
 	}
 	c.absent.clear()
+	c.announce(ChangeClear, "", version)
 	return errors.Join(errs...)
 }
 
-func (c *Chain) raiseAll() {
-	version := c.hlc.Next()
+func (c *Chain) raiseAll(version uint64) {
 	c.barriers.mu.Lock()
-	c.barriers.all = version
+	c.barriers.all = max(c.barriers.all, version)
 	c.barriers.mu.Unlock()
 	c.epoch.Add(1)
-	c.fences.raiseAll(version)
+	c.fences.raiseAll(c.hlc.Next())
 	c.flights.forgetAll()
 }

@@ -37,7 +37,11 @@ type Chain struct {
 	flights  flights
 	filler   *filler
 	absent   *absences
-	loading  chan struct{} // one token a running loader
+	notices  *notices // nil without a feed
+
+	doubt      atomic.Uint64 // what was held before this version is suspect
+	doubtEpoch atomic.Uint64
+	loading    chan struct{} // one token a running loader
 
 	ctx     context.Context // of work that outlives its caller
 	cancel  context.CancelFunc
@@ -78,6 +82,11 @@ type Options struct {
 	Breaker BreakerOptions
 	// Pending bounds the queues of write-back and repair.
 	Pending PendingOptions
+	// Feed tells other processes of this one's writes and this one of theirs; nil
+	// is none, and then what others write is noticed when it expires here.
+	Feed Feed
+	// FeedTimeout bounds each Publish; 0 means 5 seconds.
+	FeedTimeout time.Duration
 	// Logger receives state changes and errors; nil is silent.
 	Logger *slog.Logger
 	// OnError is called for every error of a tier that a caller may not see,
@@ -140,6 +149,14 @@ func (c *Chain) start() {
 	for _, t := range c.bytes {
 		c.loops.Go(func() { t.queue.run(c.stop) })
 	}
+	if c.opts.Feed != nil {
+		c.notices = newNotices(c, c.opts.Feed)
+		cursor := c.loadCursor(c.ctx)
+		c.notices.cursor = cursor
+		c.loops.Go(func() { c.notices.follow(c.ctx) })
+		c.loops.Go(func() { c.notices.publish(c.stop) })
+		c.loops.Go(func() { c.notices.save(c.stop, cursor) })
+	}
 }
 
 // complete checks the options and puts in the defaults.
@@ -149,7 +166,7 @@ func (o *Options) complete() error {
 		n    int64
 	}{
 		{"MaxLoads", int64(o.MaxLoads)}, {"StaleBackoff", int64(o.StaleBackoff)},
-		{"NegativeEntries", int64(o.NegativeEntries)}, {"FillQueue", int64(o.FillQueue)},
+		{"NegativeEntries", int64(o.NegativeEntries)}, {"FillQueue", int64(o.FillQueue)}, {"FeedTimeout", int64(o.FeedTimeout)},
 		{"Breaker.Delay", int64(o.Breaker.Delay)}, {"Pending.MaxEntries", int64(o.Pending.MaxEntries)},
 		{"Pending.MaxBytes", o.Pending.MaxBytes}, {"Pending.Batch", int64(o.Pending.Batch)},
 		{"Pending.Interval", int64(o.Pending.Interval)},
@@ -164,6 +181,7 @@ func (o *Options) complete() error {
 	defaults(&o.DefaultTTL, 5*time.Minute)
 	defaults(&o.TierTimeout, time.Second)
 	defaults(&o.LoadTimeout, 30*time.Second)
+	defaults(&o.FeedTimeout, 5*time.Second)
 	defaults(&o.MaxLoads, 1024)
 	defaults(&o.StaleBackoff, 5*time.Second)
 	defaults(&o.NegativeEntries, 16384)
@@ -192,7 +210,7 @@ func (c *Chain) check(key string) error {
 	if c.closed.Load() {
 		return store.ErrClosed
 	}
-	if key == "" {
+	if key == "" || strings.HasPrefix(key, reserved) {
 		return store.ErrInvalidKey
 	}
 	return nil
@@ -259,6 +277,9 @@ func (c *Chain) flush(ctx context.Context) error {
 		if f, ok := t.Store.(interface{ Flush(context.Context) error }); ok {
 			errs = append(errs, f.Flush(ctx))
 		}
+	}
+	if c.notices != nil {
+		errs = append(errs, c.notices.drain(ctx))
 	}
 	return errors.Join(errs...)
 }

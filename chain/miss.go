@@ -89,7 +89,7 @@ func (c *Cache[V]) sound(key string, now int64) *object[V] {
 		return nil
 	}
 	epoch := c.chain.epoch.Load() // before the barriers are read, or a new one could be missed
-	if now >= o.expires || !c.chain.valid(o.epoch.Load(), o.version, o.tags()) {
+	if now >= o.expires || o.epoch.Load() < c.chain.doubtEpoch.Load() || !c.chain.valid(o.epoch.Load(), o.version, o.tags()) {
 		return nil
 	}
 	o.epoch.Store(epoch)

@@ -128,6 +128,13 @@ func (q *queue) put(s slot) error {
 	return nil
 }
 
+// owes reports whether the tier has yet to take that version of key, or an older
+// one.
+func (q *queue) owes(key string, version uint64) bool {
+	s, ok := q.get(key)
+	return ok && s.version <= version
+}
+
 // hasRoom reports whether an operation on key with a value of n bytes fits.
 func (q *queue) hasRoom(key string, n int64) bool {
 	q.mu.Lock()
@@ -376,6 +383,9 @@ func (q *queue) settleBatch(keys []string, versions map[string]uint64, err error
 		case kerr == nil:
 			q.flushed.add(1)
 			q.settle(key, versions[key])
+			if q.t.Shared {
+				q.c.announce(ChangeWrite, key, versions[key])
+			}
 		case refuses(kerr):
 			q.lost.add(1)
 			q.bury(key, versions[key])

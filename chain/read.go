@@ -137,6 +137,9 @@ func (c *Chain) ask(ctx context.Context, t placed, key string, f *finding) bool 
 // answer files what a tier said of a key.
 func (c *Chain) answer(t placed, key string, e store.Entry, err error, f *finding) bool {
 	switch {
+	case err == nil && c.doubtful(t.tier, e.Version):
+		t.misses.add(1) // perhaps still right, but nobody can tell
+		f.sound, f.replace = append(f.sound, t), append(f.replace, t.tier)
 	case err == nil && !e.Expired(time.Now()):
 		c.hlc.Observe(e.Version)
 		f.entry, f.found, f.obj = e, true, nil

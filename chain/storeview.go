@@ -13,8 +13,8 @@ import (
 // gocache store, the back end of a server. Entries keep the deadlines, tags and
 // codec that they are set with; one without deadlines gets its rule's TTL where a
 // rule matches, and never expires where none does. Versions are the chain's own,
-// and tiers keep their bounds. Closing the store closes the chain, without a time
-// limit for what is pending.
+// and tiers keep their bounds. Closing the store closes the chain, and gives what
+// is pending 30 seconds.
 func (c *Chain) Store() store.Store {
 	return &view{c: c, bytes: NewCache(c, &CacheOptions[[]byte]{Codec: anyBytes{}})}
 }
@@ -223,8 +223,15 @@ func (v *view) Stats() store.Stats {
 	return out
 }
 
+// viewCloseTimeout bounds the draining of a chain that is closed as a store.
+const viewCloseTimeout = 30 * time.Second
+
 // Close implements store.Store.
-func (v *view) Close() error { return v.c.Close(context.Background()) }
+func (v *view) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), viewCloseTimeout)
+	defer cancel()
+	return v.c.Close(ctx)
+}
 
 func (c *Chain) closedError(op string) error {
 	if c.closed.Load() {

@@ -110,6 +110,7 @@ func (c *Chain) writeFree(ctx context.Context, o *operation) error {
 		full, end := c.tryFree(o)
 		if full == nil {
 			c.flights.forget(o.key, end)
+			c.told(o)
 			return nil
 		}
 		c.counts.queueFull.add(1)
@@ -161,6 +162,7 @@ func (c *Chain) writeLocked(ctx context.Context, o *operation) error {
 		k.last = o.version
 	}
 	c.settle(o)
+	c.told(o)
 	return err
 }
 

@@ -75,6 +75,7 @@ func (c *Chain) writeMany(ctx context.Context, ops []*operation, be *store.Batch
 			last[o.key].last = o.version
 		}
 		c.settle(o)
+		c.told(o)
 	}
 	return be.ErrOrNil()
 }

@@ -1,0 +1,242 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/stratacache/strata/store"
+)
+
+// Feed tells the chains of several processes that share a tier of each other's
+// writes. store/redisstore has one on a Redis Stream.
+type Feed interface {
+	// Publish announces changes, in order, once the shared tier has them. It is
+	// called by one goroutine at a time and tried again when it fails.
+	Publish(ctx context.Context, changes []Change) error
+	// Follow calls f, in order, with what other processes published after the
+	// cursor, until ctx ends or the connection fails; it is called again after a
+	// failure. An empty cursor means from now on. The first call of f comes as
+	// soon as the position is known, without changes if there are none. What this
+	// process published itself is left out.
+	Follow(ctx context.Context, cursor string, f func(News)) error
+}
+
+// Change is one write that other processes must know of.
+type Change struct {
+	Kind    ChangeKind
+	Key     string // or the tag; empty for ChangeClear and ChangeUnknown
+	Version uint64
+}
+
+// ChangeKind says what a Change did.
+type ChangeKind byte
+
+// The kinds of changes. Their values are part of the format of feeds.
+const (
+	ChangeWrite   ChangeKind = 'w' // a key was set or deleted
+	ChangeTag     ChangeKind = 't' // a tag was invalidated
+	ChangeClear   ChangeKind = 'c' // all was cleared
+	ChangeUnknown ChangeKind = '?' // the publisher lost count: anything may have changed
+)
+
+// News is what a Feed delivers.
+type News struct {
+	Changes []Change
+	// Cursor is where to follow on from after these changes.
+	Cursor string
+	// Missed says that changes before these are lost: what the process holds
+	// from before is suspect.
+	Missed bool
+}
+
+// notices is the chain's side of a Feed.
+type notices struct {
+	c    *Chain
+	feed Feed
+
+	mu     sync.Mutex
+	queue  []Change // to be published, oldest first
+	lost   bool     // more came in than the queue holds
+	wake   chan struct{}
+	cursor string
+
+	published, applied, missed, failures counter
+}
+
+// maxNotices bounds the changes that wait to be published; beyond it the others
+// are told that anything may have changed.
+const maxNotices = 65536
+
+// publishBatch is the most changes of one Publish.
+const publishBatch = 256
+
+func newNotices(c *Chain, feed Feed) *notices {
+	return &notices{c: c, feed: feed, wake: make(chan struct{}, 1)}
+}
+
+// announce queues a change for the other processes. It never blocks.
+func (c *Chain) announce(kind ChangeKind, key string, version uint64) {
+	n := c.notices
+	if n == nil {
+		return
+	}
+	n.mu.Lock()
+	if len(n.queue) < maxNotices {
+		n.queue = append(n.queue, Change{kind, key, version})
+	} else {
+		n.lost = true
+	}
+	n.mu.Unlock()
+	signal(n.wake)
+}
+
+// publish announces what is queued until stop closes.
+func (n *notices) publish(stop <-chan struct{}) {
+	retry := backoff.NewExponentialBackOff()
+	retry.InitialInterval, retry.MaxInterval = 20*time.Millisecond, 2*time.Second
+	for {
+		select {
+		case <-n.wake:
+		case <-stop:
+			return
+		}
+		for n.pending() > 0 {
+			if err := n.publishSome(n.c.ctx); err == nil {
+				retry.Reset()
+				continue
+			}
+			select {
+			case <-time.After(retry.NextBackOff()):
+			case <-stop:
+				return
+			}
+		}
+	}
+}
+
+func (n *notices) pending() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.queue)
+}
+
+// publishSome publishes one batch and takes it from the queue. After an overflow
+// it says so last, when there is room for the truth again.
+func (n *notices) publishSome(ctx context.Context) error {
+	n.mu.Lock()
+	batch := n.queue[:min(len(n.queue), publishBatch)]
+	n.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, n.c.opts.FeedTimeout)
+	defer cancel()
+	if err := n.feed.Publish(ctx, batch); err != nil {
+		n.failures.add(1)
+		n.c.report(&store.Error{Op: "publish", Tier: "feed", Err: err})
+		return err
+	}
+	n.published.add(uint64(len(batch)))
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.queue = n.queue[len(batch):]
+	if len(n.queue) == 0 {
+		n.queue = nil
+		if n.lost {
+			n.lost = false
+			n.queue = []Change{{Kind: ChangeUnknown, Version: n.c.hlc.Next()}}
+		}
+	}
+	return nil
+}
+
+// drain waits until all is published, ctx ends or FeedTimeout has passed: what
+// others miss they find out when it expires.
+func (n *notices) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.c.opts.FeedTimeout)
+	defer cancel()
+	for n.pending() > 0 {
+		signal(n.wake)
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return &PendingError{Tier: "feed", Left: n.pending(), Err: context.Cause(ctx)}
+		}
+	}
+	return nil
+}
+
+// follow applies what others publish until stop closes.
+func (n *notices) follow(ctx context.Context) {
+	retry := backoff.NewExponentialBackOff()
+	retry.InitialInterval, retry.MaxInterval = 20*time.Millisecond, 2*time.Second
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := n.feed.Follow(ctx, n.at(), n.apply)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = errors.New("strata: feed ended")
+		}
+		n.failures.add(1)
+		n.c.report(&store.Error{Op: "follow", Tier: "feed", Err: err})
+		if time.Since(began) > time.Minute {
+			retry.Reset()
+		}
+		select {
+		case <-time.After(retry.NextBackOff()):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// apply carries out what other processes did.
+func (n *notices) apply(news News) {
+	if news.Missed || n.at() == "" { // nobody followed what came before the first news
+		n.missed.add(1)
+		n.c.suspect()
+	}
+	for _, ch := range news.Changes {
+		n.applied.add(1)
+		n.c.hlc.Observe(ch.Version)
+		switch ch.Kind {
+		case ChangeWrite:
+			n.c.foreignWrite(ch.Key, ch.Version)
+		case ChangeTag:
+			n.c.foreignTag(ch.Key, ch.Version)
+		case ChangeClear:
+			n.c.foreignClear(ch.Version)
+		default: // one that a later version knows, or ChangeUnknown
+			n.c.suspect()
+		}
+	}
+	n.mu.Lock()
+	n.cursor = news.Cursor
+	n.mu.Unlock()
+}
+
+// save stores the cursor now and then until stop closes, and a last time then.
+// saved is the one that the tiers have.
+func (n *notices) save(stop <-chan struct{}, saved string) {
+	tick := time.NewTicker(cursorEvery)
+	defer tick.Stop()
+	for ending := false; !ending; {
+		select {
+		case <-tick.C:
+		case <-stop:
+			ending = true
+		}
+		if at := n.at(); at != saved {
+			n.c.saveCursor(context.WithoutCancel(n.c.ctx), at)
+			saved = at
+		}
+	}
+}
+
+func (n *notices) at() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.cursor
+}

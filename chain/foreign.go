@@ -1,0 +1,161 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/stratacache/strata/store"
+)
+
+// told announces an operation that the tiers have, unless the shared tier is yet
+// to take it from its queue: others would fetch the old value again.
+func (c *Chain) told(o *operation) {
+	if c.notices == nil {
+		return
+	}
+	for _, t := range o.plan.tiers {
+		if t.Shared && t.queue.owes(o.key, o.version) {
+			return // the flush tells them
+		}
+	}
+	c.announce(ChangeWrite, o.key, o.version)
+}
+
+// foreignWrite forgets what this process holds of a key that another has written
+// or deleted, unless it is newer.
+func (c *Chain) foreignWrite(key string, version uint64) {
+	s := c.fences.of(key)
+	s.mu.Lock()
+	if c.memory != nil {
+		obj, ok := c.memory.objects.GetObject(key)
+		if h, is := obj.(held); ok && (!is || h.ver() < version) {
+			if err := c.memory.Store.Delete(c.ctx, key); err != nil {
+				c.report(tierError("delete", c.memory.Name, key, err))
+			}
+		}
+	}
+	c.absent.remove(key)
+	s.at = max(s.at, c.hlc.Next())
+	end := s.at
+	s.mu.Unlock()
+	c.flights.forget(key, end)
+	for _, t := range c.bytes {
+		t.queue.settle(key, version)
+		if !t.Shared {
+			c.purge(t, key, version)
+		}
+	}
+}
+
+// purge removes key from a tier of this process's own if what it holds is older
+// than version. A tier that fails is owed the removal.
+func (c *Chain) purge(t *tier, key string, version uint64) {
+	k := c.locks.ref(key)
+	if k.lock(c.ctx) != nil {
+		return
+	}
+	defer k.unlock()
+	err := t.call(c.ctx, &t.writes, func(ctx context.Context) error {
+		e, err := t.Store.Get(ctx, key)
+		switch {
+		case errors.Is(err, store.ErrNotFound), err == nil && e.Version >= version:
+			return nil
+		case err != nil && !errors.Is(err, store.ErrCorrupt):
+			return err
+		}
+		return t.Store.Delete(ctx, key)
+	})
+	if err != nil {
+		c.report(tierError("delete", t.Name, key, err))
+		t.queue.force(slot{key: key, version: version, entry: store.Entry{Version: version}, purge: true})
+	}
+}
+
+// foreignTag takes over the barrier that another process raised.
+func (c *Chain) foreignTag(tag string, version uint64) {
+	c.raiseTags([]string{tag}, version)
+}
+
+// foreignClear takes over another process's Clear: the shared tier has been
+// emptied; memory and the tiers of this process are emptied here.
+func (c *Chain) foreignClear(version uint64) {
+	c.raiseAll(version)
+	for i := len(c.tiers) - 1; i >= 0; i-- {
+		t := c.tiers[i]
+		if t.Shared {
+			continue
+		}
+		if err := store.Clear(c.ctx, t.Store); err != nil {
+			c.report(tierError("clear", t.Name, "", err))
+		}
+	}
+	c.absent.clear()
+}
+
+// suspect makes all that this process holds by itself, in memory and in tiers that
+// are not shared, worthless until the shared tier has confirmed it: changes have
+// been missed. Nothing is flushed; each key is looked up anew when it is next
+// read.
+func (c *Chain) suspect() {
+	c.doubt.Store(c.hlc.Next())
+	c.doubtEpoch.Store(c.epoch.Add(1))
+	c.flights.forgetAll()
+	c.absent.clear()
+}
+
+// doubtful reports whether an entry from a tier may be one that another process
+// has replaced unnoticed.
+func (c *Chain) doubtful(t *tier, version uint64) bool {
+	doubt := c.doubt.Load()
+	return doubt != 0 && !t.Shared && version <= doubt
+}
+
+// reserved begins the keys that the chain keeps for itself.
+const reserved = "__strata:"
+
+// cursorKey is where the chain keeps, in the tiers that are not shared, how far
+// it has followed the feed. What such a tier holds is as old as that.
+const cursorKey = reserved + "cursor"
+
+// cursorEvery is how often the cursor is saved. What lies between is followed
+// again, which does no harm.
+const cursorEvery = 2 * time.Second
+
+// private returns the tiers that are not shared and outlive the process.
+func (c *Chain) private() []*tier {
+	var ts []*tier
+	for _, t := range c.bytes {
+		if !t.Shared {
+			ts = append(ts, t)
+		}
+	}
+	return ts
+}
+
+// loadCursor returns where to follow on from. Without private tiers there is
+// nothing to catch up with. Where one of them cannot say how old it is, all that
+// they hold is suspect.
+func (c *Chain) loadCursor(ctx context.Context) string {
+	cursor := ""
+	for i, t := range c.private() {
+		e, err := t.Store.Get(ctx, cursorKey)
+		if err != nil || i > 0 && string(e.Value) != cursor {
+			c.suspect()
+			return ""
+		}
+		cursor = string(e.Value)
+	}
+	return cursor
+}
+
+func (c *Chain) saveCursor(ctx context.Context, cursor string) {
+	for _, t := range c.private() {
+		err := t.call(ctx, &t.writes, func(ctx context.Context) error {
+			return t.Store.Set(ctx, cursorKey, store.Entry{Value: []byte(cursor), Version: c.hlc.Next()})
+		})
+		if err != nil {
+			c.report(tierError("set", t.Name, cursorKey, err))
+		}
+	}
+}
