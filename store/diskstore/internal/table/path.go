@@ -35,7 +35,8 @@ const (
 // a unit such as "1d" and names in lower case, and where the letters of a value
 // deviate from that, one or more of them are encoded ("%61apl"). A value that is
 // too long or not UTF-8 ends in '~' and a hash, and Unescape cannot give it back;
-// the empty value is "~".
+// the empty value is "~". SQL engines guess the type of a partition's values:
+// where all of them look like numbers or dates, ask for text.
 func Path(table string, parts []store.Part) (string, error) {
 	if table == "" || len(parts) > maxParts {
 		return "", fmt.Errorf("table of %q with %d parts: %w", table, len(parts), store.ErrInvalidKey)
@@ -48,7 +49,7 @@ func Path(table string, parts []store.Part) (string, error) {
 		name := escape(p.Name, false, maxName)
 		value := escape(p.Value, !isNumberWithUnit(p.Value), maxComponent-len(name)-1)
 		b.WriteByte('/')
-		b.WriteString(unreserved(name + "=" + value))
+		b.WriteString(unreserved(name + "=" + notNull(value)))
 	}
 	return b.String(), nil
 }
@@ -188,9 +189,21 @@ func unreserved(comp string) string {
 	if !isDevice(strings.ToUpper(stem)) {
 		return comp
 	}
+	return escapeFirst(comp)
+}
+
+// notNull encodes the first byte of a value that SQL engines take for NULL.
+func notNull(value string) string {
+	if value == "NULL" || value == "__HIVE_DEFAULT_PARTITION__" {
+		return escapeFirst(value)
+	}
+	return value
+}
+
+func escapeFirst(s string) string {
 	var b strings.Builder
-	writeEscape(&b, comp[0])
-	return b.String() + comp[1:]
+	writeEscape(&b, s[0])
+	return b.String() + s[1:]
 }
 
 func isDevice(stem string) bool {

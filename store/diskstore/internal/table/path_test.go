@@ -1,6 +1,8 @@
 package table
 
 import (
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -185,4 +187,24 @@ func FuzzPath(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestPathsFile keeps testdata/paths.txt true: directories of the first version
+// must be found by every later one, and the tests with SQL engines use the list.
+func TestPathsFile(t *testing.T) {
+	data, err := os.ReadFile("testdata/paths.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		quoted, want, ok := strings.Cut(strings.TrimSpace(line), "\t")
+		symbol, err := strconv.Unquote(quoted)
+		if !ok || err != nil {
+			t.Fatalf("line %q: %v", line, err)
+		}
+		got, err := Path("hist", hist(symbol, "1d", "1y"))
+		if err != nil || got != want {
+			t.Errorf("Path of %q = %q, %v; want %q", symbol, got, err, want)
+		}
+	}
 }
