@@ -37,6 +37,7 @@ type encoder struct {
 func (e *encoder) file(dst []byte, base unsafe.Pointer, n int) ([]byte, error) {
 	defer func() { clear(e.stats) }() // they hold strings of the rows
 	e.start = len(dst)
+	given := dst
 	dst = slices.Grow(dst, e.p.estimate(n))
 	for _, auto := range [...]unit{unitMicros, unitNanos} {
 		e.dst, e.auto, e.groups, e.nGroup = append(dst[:e.start], "PAR1"...), auto, e.groups[:0], 0
@@ -49,10 +50,10 @@ func (e *encoder) file(dst []byte, base unsafe.Pointer, n int) ([]byte, error) {
 		}
 		if err != errFiner {
 			e.dst = nil
-			return dst[:e.start], err
+			return given, err
 		}
 	}
-	return dst[:e.start], errFiner // not reached: nanoseconds are the finest
+	return given, errFiner // not reached: nanoseconds are the finest
 }
 
 // estimate guesses the size of a file of n rows, from above for most.

@@ -46,29 +46,30 @@ func (e *encoder) gather(dst []byte, c *column, s *colStats, base unsafe.Pointer
 }
 
 func gather64f(dst []byte, s *colStats, base unsafe.Pointer, stride uintptr, n int) {
-	lo, hi, nan := s.minF, s.maxF, s.nan
+	lo, hi := s.minI, s.maxI
 	for i := range n {
-		v := *(*float64)(unsafe.Add(base, uintptr(i)*stride))
-		if v < lo {
-			lo = v
-		}
-		if v > hi {
-			hi = v
-		}
-		if v != v {
-			nan = true
-		}
-		le.PutUint64(dst[i*8:], math.Float64bits(v))
+		v := *(*uint64)(unsafe.Add(base, uintptr(i)*stride))
+		k := floatKey(v)
+		lo, hi = min(lo, k), max(hi, k)
+		le.PutUint64(dst[i*8:], v)
 	}
-	s.minF, s.maxF, s.nan = lo, hi, nan
+	s.minI, s.maxI = lo, hi
 }
 
 func gather32f(dst []byte, s *colStats, base unsafe.Pointer, stride uintptr, n int) {
 	for i := range n {
 		v := *(*float32)(unsafe.Add(base, uintptr(i)*stride))
-		s.float(float64(v))
+		k := floatKey(math.Float64bits(float64(v)))
+		s.minI, s.maxI = min(s.minI, k), max(s.maxI, k)
 		le.PutUint32(dst[i*4:], math.Float32bits(v))
 	}
+}
+
+// floatKey maps the bits of a float64 to an integer of the same order, with the
+// NaNs beyond the infinities. It is its own reverse.
+func floatKey(bits uint64) int64 {
+	i := int64(bits)
+	return i ^ int64(uint64(i>>63)>>1)
 }
 
 func gatherInt64(dst []byte, s *colStats, base unsafe.Pointer, stride uintptr, n int) {

@@ -11,12 +11,10 @@ type colStats struct {
 	at, body    int // of the page's header and of its values, in dst
 	raw, stored int // bytes of the page, before and after compression
 
-	minI, maxI int64
+	minI, maxI int64 // of floats: their floatKey
 	minU, maxU uint64
-	minF, maxF float64
 	minB, maxB string
 	some       bool // minB and maxB are set
-	nan        bool
 	nulls      int
 
 	last    int64
@@ -28,23 +26,11 @@ type colStats struct {
 func (s *colStats) reset() {
 	*s = colStats{
 		minI: math.MaxInt64, maxI: math.MinInt64, minU: math.MaxUint64,
-		minF: math.Inf(1), maxF: math.Inf(-1), last: math.MinInt64, sorted: true,
+		last: math.MinInt64, sorted: true,
 	}
 }
 
 func (s *colStats) uint(v uint64) { s.minU, s.maxU = min(s.minU, v), max(s.maxU, v) }
-
-func (s *colStats) float(v float64) {
-	if v < s.minF {
-		s.minF = v
-	}
-	if v > s.maxF {
-		s.maxF = v
-	}
-	if v != v {
-		s.nan = true
-	}
-}
 
 func (s *colStats) bytes(v string) {
 	if !s.some || v < s.minB {
@@ -75,10 +61,10 @@ func (s *colStats) append(b []byte, c *column, n int) []byte {
 		}
 		return fieldBytes(fieldBytes(b, 2, s.maxB), 1, s.minB)
 	case kFloat32, kFloat64:
-		if s.nan {
+		var ok bool
+		if lo, hi, ok = s.floatBits(c.kind); !ok {
 			return b
 		}
-		lo, hi = s.floatBits(c.kind)
 	case kUint8, kUint16, kUint32, kUint64:
 		lo, hi = s.minU, s.maxU
 	default:
@@ -88,19 +74,24 @@ func (s *colStats) append(b []byte, c *column, n int) []byte {
 	return appendStat(b, 1, lo, size)
 }
 
-// floatBits returns the bounds as bits. A zero is widened to -0 or +0, since
-// comparison cannot tell which of them occurred.
-func (s *colStats) floatBits(k kind) (lo, hi uint64) {
-	if s.minF == 0 {
-		s.minF = math.Copysign(0, -1)
+// floatBits returns the bounds as bits; ok is false where there was a NaN. A zero
+// is widened to -0 or +0, as the format asks, since some compare them as equal.
+func (s *colStats) floatBits(k kind) (lo, hi uint64, ok bool) {
+	if s.minI < floatKey(math.Float64bits(math.Inf(-1))) || s.maxI > floatKey(math.Float64bits(math.Inf(1))) {
+		return 0, 0, false
 	}
-	if s.maxF == 0 {
-		s.maxF = 0
+	least := math.Float64frombits(uint64(floatKey(uint64(s.minI))))
+	most := math.Float64frombits(uint64(floatKey(uint64(s.maxI))))
+	if least == 0 {
+		least = math.Copysign(0, -1)
+	}
+	if most == 0 {
+		most = 0
 	}
 	if k == kFloat32 {
-		return uint64(math.Float32bits(float32(s.minF))), uint64(math.Float32bits(float32(s.maxF)))
+		return uint64(math.Float32bits(float32(least))), uint64(math.Float32bits(float32(most))), true
 	}
-	return math.Float64bits(s.minF), math.Float64bits(s.maxF)
+	return math.Float64bits(least), math.Float64bits(most), true
 }
 
 func appendStat(b []byte, delta int, v uint64, size int) []byte {

@@ -3,8 +3,11 @@ package interop
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -198,5 +201,53 @@ func arrowOptions() map[string][]arrowpq.WriterProperty {
 		"dictionary":   {arrowpq.WithDictionaryDefault(true), arrowpq.WithDictionaryPageSizeLimit(2000), arrowpq.WithDataPageSize(512)},
 		"delta, split": {arrowpq.WithDictionaryDefault(false), arrowpq.WithEncodingFor("volume", arrowpq.Encodings.DeltaBinaryPacked), arrowpq.WithEncodingFor("close", arrowpq.Encodings.ByteStreamSplit), arrowpq.WithEncodingFor("note", arrowpq.Encodings.DeltaLengthByteArray)},
 		"version 1":    {arrowpq.WithVersion(arrowpq.V1_0), arrowpq.WithCompression(compress.Codecs.Snappy)},
+	}
+}
+
+var update = flag.Bool("update", false, "write the files of marshal/parquet/testdata/foreign anew")
+
+// TestForeignFiles leaves files for the tests of the codec, which run where
+// neither DuckDB nor Arrow is.
+func TestForeignFiles(t *testing.T) {
+	if !*update {
+		t.Skip("run with -update to write the files anew")
+	}
+	dir := "../../marshal/parquet/testdata/foreign"
+	source := "../../marshal/parquet/testdata/golden/bars-plain.parquet"
+	db := duck(t)
+	for name, opts := range map[string]string{
+		"snappy": "COMPRESSION snappy", "zstd-v2": "COMPRESSION zstd, PARQUET_VERSION V2", "gzip": "COMPRESSION gzip", "plain": "COMPRESSION uncompressed",
+		"lz4-unsupported": "COMPRESSION lz4_raw", "brotli-unsupported": "COMPRESSION brotli",
+	} {
+		exec(t, db, fmt.Sprintf("COPY (SELECT * FROM read_parquet('%s') ORDER BY Date LIMIT 20) TO '%s/duckdb-%s.parquet' (FORMAT parquet, %s)", source, dir, name, opts))
+	}
+	data, err := os.ReadFile(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := pqarrow.ReadTable(context.Background(), bytes.NewReader(data), arrowpq.NewReaderProperties(memory.DefaultAllocator),
+		pqarrow.ArrowReadProperties{}, memory.DefaultAllocator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Release()
+	reader := array.NewTableReader(table, 20)
+	defer reader.Release()
+	reader.Next()
+	first := array.NewTableFromRecords(table.Schema(), []arrow.RecordBatch{reader.RecordBatch()})
+	defer first.Release()
+	for name, opts := range map[string][]arrowpq.WriterProperty{
+		"snappy": {arrowpq.WithCompression(compress.Codecs.Snappy), arrowpq.WithVersion(arrowpq.V2_6)},
+		"zstd":   {arrowpq.WithCompression(compress.Codecs.Zstd), arrowpq.WithDataPageVersion(arrowpq.DataPageV2), arrowpq.WithVersion(arrowpq.V2_6)},
+		"delta": {arrowpq.WithDictionaryDefault(false), arrowpq.WithVersion(arrowpq.V2_6),
+			arrowpq.WithEncodingFor("Volume", arrowpq.Encodings.DeltaBinaryPacked), arrowpq.WithEncodingFor("Close", arrowpq.Encodings.ByteStreamSplit)},
+	} {
+		var out bytes.Buffer
+		if err := pqarrow.WriteTable(first, &out, 1000, arrowpq.NewWriterProperties(opts...), pqarrow.DefaultWriterProps()); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "arrow-"+name+".parquet"), out.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
