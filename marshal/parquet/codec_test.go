@@ -102,7 +102,6 @@ type All struct {
 	JSON int64 `json:"json_name,omitempty"`
 	Skip int64 `parquet:"-"`
 	Base
-	hidden int64
 }
 
 // Base is embedded.

@@ -3,6 +3,7 @@ package parquet
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -92,7 +93,7 @@ func gunzip(body []byte, size int) ([]byte, error) {
 	if _, err := io.ReadFull(r, page); err != nil {
 		return nil, damaged("page does not decompress: %v", err)
 	}
-	if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+	if n, err := r.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 		return nil, damaged("page is longer than declared")
 	}
 	return page, nil

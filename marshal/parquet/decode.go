@@ -94,7 +94,7 @@ func (d *decoder) choose(req request) error {
 	found := false
 	for i := range d.p.cols {
 		c := &d.p.cols[i]
-		leaf := -1
+		var leaf int
 		wanted := req.columns == nil || slices.Contains(req.columns, c.name) || req.ranged && i == d.p.sortCol
 		if i < len(d.meta.leaves) && d.meta.leaves[i].name == c.name && d.meta.leaves[i].top {
 			leaf = i

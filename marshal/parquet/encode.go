@@ -40,7 +40,8 @@ func (e *encoder) file(dst []byte, base unsafe.Pointer, n int) ([]byte, error) {
 	given := dst
 	dst = slices.Grow(dst, e.p.estimate(n))
 	for _, auto := range [...]unit{unitMicros, unitNanos} {
-		e.dst, e.auto, e.groups, e.nGroup = append(dst[:e.start], "PAR1"...), auto, e.groups[:0], 0
+		e.dst, e.auto, e.groups, e.nGroup = dst[:e.start], auto, e.groups[:0], 0
+		e.dst = append(e.dst, "PAR1"...)
 		err := e.rows(base, n)
 		if err == nil {
 			e.footer(n)
@@ -48,7 +49,7 @@ func (e *encoder) file(dst []byte, base unsafe.Pointer, n int) ([]byte, error) {
 			e.dst = nil
 			return out, nil
 		}
-		if err != errFiner {
+		if !errors.Is(err, errFiner) {
 			e.dst = nil
 			return given, err
 		}
@@ -263,7 +264,8 @@ func (e *encoder) appendGroup(begin, n int) {
 	}
 	b = fieldInt(b, 5-last, tI64, int64(begin-e.start))
 	b = fieldInt(b, 1, tI64, stored)
-	e.groups = append(b, tStop)
+	b = append(b, tStop)
+	e.groups = b
 	e.nGroup++
 }
 
@@ -287,7 +289,8 @@ func (e *encoder) footer(n int) {
 	if e.auto == unitNanos {
 		schema = e.p.schema[1]
 	}
-	b := append(e.dst, schema...)
+	b := e.dst
+	b = append(b, schema...)
 	b = fieldInt(b, 1, tI64, int64(n))
 	b = putList(field(b, 1, tList), e.nGroup, tStruct)
 	b = append(b, e.groups...)

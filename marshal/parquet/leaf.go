@@ -272,7 +272,7 @@ func (c *column) leaf(auto unit) leaf {
 
 // fits returns nil if values of l can be put into c, each on its own merits.
 func (c *column) fits(l *leaf) error {
-	ok := false
+	var ok bool
 	switch c.kind {
 	case kBool:
 		ok = l.class == classBool

@@ -1,9 +1,6 @@
 package parquet
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "encoding/binary"
 
 // appendLevels appends the definition levels of n rows, of which nulls are
 // null, in the form of a version 1 page: a length and the RLE and bit-packed
@@ -89,6 +86,3 @@ func (h *hybrid) run() bool {
 	h.b = h.b[size:]
 	return true
 }
-
-// bitWidth is the number of bits that level values up to top take.
-func bitWidth(top int) uint { return uint(bits.Len(uint(top))) }

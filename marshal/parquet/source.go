@@ -60,10 +60,10 @@ func (d *decoder) source(l *leaf, h *pageHeader, values []byte) (source, error) 
 }
 
 func plainSource(l *leaf, values []byte) source {
-	switch {
-	case l.phys == physBool:
+	switch l.phys {
+	case physBool:
 		return &bitSource{b: values}
-	case l.phys == physBytes:
+	case physBytes:
 		return &byteSource{b: values}
 	}
 	return &fixedSource{b: values, l: l}
