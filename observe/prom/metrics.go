@@ -1,0 +1,140 @@
+package prom
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/stratacache/strata/chain"
+)
+
+// Metric is the name and help text of one metric.
+type Metric struct {
+	Name string
+	Help string
+	// Tier is set for metrics that have a value for each tier.
+	Tier bool
+}
+
+// one is a metric with the way to read it: from the chain or from a tier.
+type one struct {
+	Metric
+	kind  prometheus.ValueType
+	chain func(*chain.Stats) float64
+	tier  func(*chain.TierStats) float64
+}
+
+// durations is a histogram with the way to read it.
+type durations struct {
+	Metric
+	chain func(*chain.Stats) chain.Latency
+	tier  func(*chain.TierStats) chain.Latency
+}
+
+const (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+func ofChain(name, help string, kind prometheus.ValueType, f func(*chain.Stats) float64) one {
+	return one{Metric: Metric{Name: "strata_" + name, Help: help}, kind: kind, chain: f}
+}
+
+func ofTier(name, help string, kind prometheus.ValueType, f func(*chain.TierStats) float64) one {
+	return one{Metric: Metric{Name: "strata_" + name, Help: help, Tier: true}, kind: kind, tier: f}
+}
+
+func chainMetrics() []one {
+	return []one{
+		ofChain("misses_total", "Reads for which no tier had a fresh value.", counter, func(s *chain.Stats) float64 { return float64(s.Misses) }),
+		ofChain("stale_total", "Values served past their soft deadline.", counter, func(s *chain.Stats) float64 { return float64(s.Stale) }),
+		ofChain("negative_hits_total", "Reads answered by a remembered not found.", counter, func(s *chain.Stats) float64 { return float64(s.NegativeHits) }),
+		ofChain("pending_hits_total", "Reads answered by a write not yet in its tier.", counter, func(s *chain.Stats) float64 { return float64(s.PendingHits) }),
+		ofChain("loads_total", "Calls of loaders.", counter, func(s *chain.Stats) float64 { return float64(s.Loads) }),
+		ofChain("load_errors_total", "Calls of loaders that failed otherwise than by not found.", counter, func(s *chain.Stats) float64 { return float64(s.LoadErrors) }),
+		ofChain("type_misses_total", "Entries of another type or codec, treated as misses.", counter, func(s *chain.Stats) float64 { return float64(s.TypeMisses) }),
+		ofChain("corrupt_total", "Entries that failed their check, treated as misses.", counter, func(s *chain.Stats) float64 { return float64(s.Corrupt) }),
+		ofChain("fenced_fills_total", "Fills dropped because a write or delete had come.", counter, func(s *chain.Stats) float64 { return float64(s.Fenced) }),
+		ofChain("queue_full_total", "Write-backs that found their queue full.", counter, func(s *chain.Stats) float64 { return float64(s.QueueFull) }),
+		ofChain("negative_entries", "Keys remembered as not found.", gauge, func(s *chain.Stats) float64 { return float64(s.Negatives) }),
+	}
+}
+
+func tierMetrics() []one {
+	return []one{
+		ofTier("tier_hits_total", "Reads that the tier answered.", counter, func(t *chain.TierStats) float64 { return float64(t.Hits) }),
+		ofTier("tier_misses_total", "Reads that the tier answered with not found.", counter, func(t *chain.TierStats) float64 { return float64(t.Misses) }),
+		ofTier("tier_errors_total", "Calls that failed.", counter, func(t *chain.TierStats) float64 { return float64(t.Errors) }),
+		ofTier("tier_skipped_total", "Calls not made because the circuit breaker was open.", counter, func(t *chain.TierStats) float64 { return float64(t.Skipped) }),
+		ofTier("tier_fills_total", "Values read or loaded that were put into the tier.", counter, func(t *chain.TierStats) float64 { return float64(t.Fills) }),
+		ofTier("tier_fills_dropped_total", "Values read or loaded that were not put into the tier.", counter, func(t *chain.TierStats) float64 { return float64(t.Dropped) }),
+		ofTier("tier_pending_entries", "Writes that wait for the tier.", gauge, func(t *chain.TierStats) float64 { return float64(t.Pending.Entries) }),
+		ofTier("tier_pending_bytes", "Size of the writes that wait for the tier.", gauge, func(t *chain.TierStats) float64 { return float64(t.Pending.Bytes) }),
+		ofTier("tier_pending_age_seconds", "Age of the oldest write that waits for the tier.", gauge, func(t *chain.TierStats) float64 { return t.Pending.Age }),
+		ofTier("tier_flushed_total", "Writes that the tier took from its queue.", counter, func(t *chain.TierStats) float64 { return float64(t.Pending.Flushed) }),
+		ofTier("tier_flush_errors_total", "Flushes that failed and were or will be tried again.", counter, func(t *chain.TierStats) float64 { return float64(t.Pending.Failed) }),
+		ofTier("tier_lost_total", "Writes that the tier refused for good.", counter, func(t *chain.TierStats) float64 { return float64(t.Pending.Lost) }),
+		ofTier("store_entries", "Live entries of the tier's store.", gauge, func(t *chain.TierStats) float64 { return float64(t.Store.Entries) }),
+		ofTier("store_bytes", "Bytes in use by the tier's store.", gauge, func(t *chain.TierStats) float64 { return float64(t.Store.Bytes) }),
+		ofTier("store_capacity_bytes", "Limit of the bytes in use; 0: none.", gauge, func(t *chain.TierStats) float64 { return float64(t.Store.Capacity) }),
+		ofTier("store_evictions_total", "Entries dropped for room.", counter, func(t *chain.TierStats) float64 { return float64(t.Store.Evictions) }),
+		ofTier("store_rejections_total", "Entries that were not admitted.", counter, func(t *chain.TierStats) float64 { return float64(t.Store.Rejections) }),
+		ofTier("store_expired_total", "Entries dropped because their deadline had passed.", counter, func(t *chain.TierStats) float64 { return float64(t.Store.Expired) }),
+		ofTier("store_corrupt_total", "Entries of the store that failed their check.", counter, func(t *chain.TierStats) float64 { return float64(t.Store.Corrupt) }),
+	}
+}
+
+func histograms() []durations {
+	return []durations{
+		{Metric: Metric{Name: "strata_load_seconds", Help: "Durations of loads."},
+			chain: func(s *chain.Stats) chain.Latency { return s.LoadTime }},
+		{Metric: Metric{Name: "strata_tier_read_seconds", Help: "Durations of the tier's reads.", Tier: true},
+			tier: func(t *chain.TierStats) chain.Latency { return t.Reads }},
+		{Metric: Metric{Name: "strata_tier_write_seconds", Help: "Durations of the tier's writes.", Tier: true},
+			tier: func(t *chain.TierStats) chain.Latency { return t.Writes }},
+	}
+}
+
+// The two metrics with a label of their own.
+var (
+	breakerMetric = Metric{Name: "strata_tier_breaker", Help: "1 for the state that the tier's circuit breaker is in.", Tier: true}
+	extraMetric   = Metric{Name: "strata_store_extra", Help: "Further figures of the tier's store, by name.", Tier: true}
+)
+
+// Metrics returns all metrics, for dashboards and documentation.
+func Metrics() []Metric {
+	var all []Metric
+	for _, m := range append(chainMetrics(), tierMetrics()...) {
+		all = append(all, m.Metric)
+	}
+	for _, h := range histograms() {
+		all = append(all, h.Metric)
+	}
+	return append(all, breakerMetric, extraMetric)
+}
+
+// bounds are the upper bounds of the exported buckets: 1 us to 17 s, times 4.
+// They are powers of two in nanoseconds because the chain's own buckets end
+// there, so that nothing is counted in the wrong one.
+func bounds() []time.Duration {
+	var b []time.Duration
+	for shift := 10; shift <= 34; shift += 2 {
+		b = append(b, time.Duration(1)<<shift)
+	}
+	return b
+}
+
+// cumulate turns the chain's distribution into Prometheus's form.
+func cumulate(l chain.Latency) map[float64]uint64 {
+	out := make(map[float64]uint64)
+	for _, bound := range bounds() {
+		var n uint64
+		for _, b := range l.Buckets {
+			if b.UpTo <= bound {
+				n += b.Count
+			}
+		}
+		out[bound.Seconds()] = n
+	}
+	return out
+}
