@@ -1,0 +1,144 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"strconv"
+
+	"github.com/stratacache/strata/chain"
+	"github.com/stratacache/strata/store"
+	"github.com/stratacache/strata/store/diskstore"
+	"github.com/stratacache/strata/store/memstore"
+	"github.com/stratacache/strata/store/redisstore"
+)
+
+// The names of the tiers, for rules and statistics.
+const (
+	memoryTier = "memory"
+	redisTier  = "redis"
+	diskTier   = "disk"
+)
+
+func (c *Config) tierNames() []string {
+	var names []string
+	if c.Tiers.Memory.Enabled {
+		names = append(names, memoryTier)
+	}
+	if c.Tiers.Redis.Configured() {
+		names = append(names, redisTier)
+	}
+	if c.Tiers.Disk.Configured() {
+		names = append(names, diskTier)
+	}
+	return names
+}
+
+// Build opens the tiers and returns their chain, which owns them: Close closes
+// them. A Redis that is not there is no error: the chain goes without it, and
+// says so, until it comes back. What was opened is closed again where Build
+// fails.
+func (c *Config) Build(ctx context.Context) (ch *chain.Chain, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	policies, err := c.Policy.Restrict(c.tierNames()...)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	var tiers []chain.Tier
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, t := range tiers {
+			err = errors.Join(err, t.Store.Close())
+		}
+	}()
+	if m := &c.Tiers.Memory; m.Enabled {
+		s, err := memstore.New(&memstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry})
+		if err != nil {
+			return nil, fmt.Errorf("config: tiers.memory: %w", err)
+		}
+		tiers = append(tiers, chain.Tier{Name: memoryTier, Store: s, TTL: m.TTL})
+	}
+	if r := &c.Tiers.Redis; r.Configured() {
+		s, err := r.open(policies)
+		if err != nil {
+			return nil, fmt.Errorf("config: tiers.redis: %w", err)
+		}
+		tiers = append(tiers, chain.Tier{Name: redisTier, Store: s, TTL: r.TTL, Timeout: r.Timeout, WriteBack: r.WriteBack})
+	}
+	if d := &c.Tiers.Disk; d.Configured() {
+		s, err := d.open(policies, c)
+		if err != nil {
+			return nil, fmt.Errorf("config: tiers.disk: %w", err)
+		}
+		tiers = append(tiers, chain.Tier{Name: diskTier, Store: s, TTL: d.TTL, Timeout: d.Timeout, WriteBack: d.WriteBack})
+	}
+	return chain.New(tiers, policies, c.chainOptions())
+}
+
+func (c *Config) chainOptions() *chain.Options {
+	full := map[string]chain.FullPolicy{"block": chain.FullBlock, "through": chain.FullThrough, "reject": chain.FullReject}
+	return &chain.Options{
+		DefaultTTL:      c.Chain.DefaultTTL,
+		TierTimeout:     c.Chain.TierTimeout,
+		LoadTimeout:     c.Chain.LoadTimeout,
+		MaxLoads:        c.Chain.MaxLoads,
+		NegativeEntries: c.Chain.NegativeEntries,
+		Pending: chain.PendingOptions{
+			MaxEntries: c.Chain.PendingEntries,
+			MaxBytes:   c.Chain.PendingBytes,
+			WhenFull:   full[c.Chain.WhenFull],
+			Journal:    c.Chain.Journal,
+		},
+		Logger: c.Logger, OnError: c.OnError, Observer: c.Observer,
+	}
+}
+
+// client returns how to reach the server. With a url, user, password and
+// database that are set beside it win over those in it.
+func (r *Redis) client() (*redisstore.Config, error) {
+	cfg := &redisstore.Config{Addrs: []string{net.JoinHostPort(r.Host, strconv.Itoa(r.Port))}}
+	if r.URL != "" {
+		var err error
+		if cfg, err = redisstore.ParseURL(string(r.URL)); err != nil {
+			return nil, err
+		}
+	}
+	if r.DB != 0 {
+		cfg.DB = r.DB
+	}
+	if r.Username != "" {
+		cfg.Username = r.Username
+	}
+	if r.Password != "" {
+		cfg.Password = string(r.Password)
+	}
+	if r.PoolSize != 0 {
+		cfg.PoolSize = r.PoolSize
+	}
+	return cfg, nil
+}
+
+func (r *Redis) open(wire store.Wirer) (store.Store, error) {
+	cfg, err := r.client()
+	if err != nil {
+		return nil, err
+	}
+	return redisstore.Connect(cfg, &redisstore.Options{
+		Prefix: r.Prefix, Wire: wire, MaxValue: r.MaxValue, NewestWins: r.NewestWins,
+	})
+}
+
+func (d *Disk) open(tables store.Partitioner, c *Config) (store.Store, error) {
+	syncs := map[string]diskstore.Sync{"always": diskstore.SyncAlways, "interval": diskstore.SyncInterval, "never": diskstore.SyncNever}
+	return diskstore.Open(d.Dir, &diskstore.Options{
+		Sync: syncs[d.Sync], Interval: d.SyncInterval, Capacity: d.Capacity, SegmentSize: d.SegmentSize,
+		MaxValue: int(min(d.MaxValue, math.MaxInt32)), Partitioner: tables, ReadOnly: d.ReadOnly,
+		Logger: c.Logger, OnError: c.OnError,
+	})
+}

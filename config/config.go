@@ -1,0 +1,106 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/stratacache/strata/chain"
+	"github.com/stratacache/strata/policy"
+)
+
+// Config is a checked configuration. Load makes it; a program may change it
+// before Build.
+type Config struct {
+	Path   string      `koanf:"-"` // of the file; empty without one
+	Tiers  Tiers       `koanf:"tiers"`
+	Chain  Chain       `koanf:"chain"`
+	Policy *policy.Set `koanf:"-"` // the classes and rules of the file
+
+	// Logger, OnError and Observer are handed to the chain and the disk tier;
+	// see chain.Options. They are not in the file.
+	Logger   *slog.Logger   `koanf:"-"`
+	OnError  func(error)    `koanf:"-"`
+	Observer chain.Observer `koanf:"-"`
+
+	values []Value
+}
+
+// Tiers are the settings of the three tiers.
+type Tiers struct {
+	Memory Memory `koanf:"memory"`
+	Redis  Redis  `koanf:"redis"`
+	Disk   Disk   `koanf:"disk"`
+}
+
+// Memory is the tier in this process.
+type Memory struct {
+	Enabled  bool          `koanf:"enabled"`
+	Capacity int64         `koanf:"capacity"`  // bytes
+	MaxEntry int64         `koanf:"max_entry"` // bytes; 0: an eighth of Capacity
+	TTL      time.Duration `koanf:"ttl"`       // bound; 0: none
+}
+
+// Redis is the shared tier. It is used where URL or Host is set.
+type Redis struct {
+	Enabled    bool          `koanf:"enabled"`
+	URL        Secret        `koanf:"url"` // may hold a password
+	Host       string        `koanf:"host"`
+	Port       int           `koanf:"port"`
+	DB         int           `koanf:"db"`
+	Username   string        `koanf:"username"`
+	Password   Secret        `koanf:"password"`
+	Prefix     string        `koanf:"prefix"`
+	PoolSize   int           `koanf:"pool_size"`
+	MaxValue   int64         `koanf:"max_value"` // bytes
+	NewestWins bool          `koanf:"newest_wins"`
+	TTL        time.Duration `koanf:"ttl"`     // bound; 0: none
+	Timeout    time.Duration `koanf:"timeout"` // of a call; 0: the chain's
+	WriteBack  bool          `koanf:"write_back"`
+}
+
+// Configured reports whether the tier is to be used.
+func (r *Redis) Configured() bool { return r.Enabled && (r.URL != "" || r.Host != "") }
+
+// Disk is the tier on the local disk. It is used where Dir is set.
+type Disk struct {
+	Enabled      bool          `koanf:"enabled"`
+	Dir          string        `koanf:"dir"`
+	Capacity     int64         `koanf:"capacity"`     // bytes; 0: no bound
+	SegmentSize  int64         `koanf:"segment_size"` // bytes
+	MaxValue     int64         `koanf:"max_value"`    // bytes
+	Sync         string        `koanf:"sync"`         // always, interval, never
+	SyncInterval time.Duration `koanf:"sync_interval"`
+	TTL          time.Duration `koanf:"ttl"`     // bound; 0: none
+	Timeout      time.Duration `koanf:"timeout"` // of a call; 0: the chain's
+	WriteBack    bool          `koanf:"write_back"`
+
+	// ReadOnly opens the directory beside a process that writes it. It is for
+	// tools, and not in the file.
+	ReadOnly bool `koanf:"-"`
+}
+
+// Configured reports whether the tier is to be used.
+func (d *Disk) Configured() bool { return d.Enabled && d.Dir != "" }
+
+// Chain is what holds for all tiers; see chain.Options.
+type Chain struct {
+	DefaultTTL      time.Duration `koanf:"default_ttl"` // negative: never
+	TierTimeout     time.Duration `koanf:"tier_timeout"`
+	LoadTimeout     time.Duration `koanf:"load_timeout"`
+	MaxLoads        int           `koanf:"max_loads"`
+	NegativeEntries int           `koanf:"negative_entries"`
+	PendingEntries  int           `koanf:"pending_entries"`
+	PendingBytes    int64         `koanf:"pending_bytes"`
+	WhenFull        string        `koanf:"when_full"` // block, through, reject
+	Journal         string        `koanf:"journal"`
+}
+
+// Value is a setting in force and where it came from.
+type Value struct {
+	Setting
+	Text   string // as it was written; "***" for a secret
+	Origin string // "default", "line 3", "REDIS_HOST"
+}
+
+// Values returns the settings in force, in the order of Settings.
+func (c *Config) Values() []Value { return append([]Value(nil), c.values...) }

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"math"
+	"strings"
+)
+
+// Setting is one value of the configuration.
+type Setting struct {
+	Path    string   // in the file: "tiers.memory.capacity"
+	Env     []string // variables that override the file, the last that is set wins
+	Default string   // as it would be written; empty: none
+	Doc     string   // one line
+	Secret  bool
+
+	parse func(string) (any, error)
+}
+
+// Settings returns every setting but the classes and rules, in the order of
+// the file that Sample returns.
+func Settings() []Setting {
+	all := append(memorySettings(), redisSettings()...)
+	all = append(all, diskSettings()...)
+	all = append(all, chainSettings()...)
+	for i := range all {
+		s := &all[i]
+		name := strings.ToUpper(strings.ReplaceAll(strings.TrimPrefix(s.Path, "tiers."), ".", "_"))
+		if rest, ok := strings.CutPrefix(name, "REDIS_"); ok && plainRedis[rest] {
+			s.Env = append(s.Env, name)
+		}
+		s.Env = append(s.Env, "STRATA_"+name)
+	}
+	return all
+}
+
+// plainRedis are the variables without STRATA_ that other programs use too.
+var plainRedis = map[string]bool{"URL": true, "HOST": true, "PORT": true, "DB": true, "USERNAME": true, "PASSWORD": true}
+
+func memorySettings() []Setting {
+	return []Setting{
+		{Path: "tiers.memory.enabled", Default: "true", Doc: "keep decoded values in this process", parse: parseBool},
+		{Path: "tiers.memory.capacity", Default: "64MiB", Doc: "memory for values, keys and bookkeeping", parse: parseSize},
+		{Path: "tiers.memory.max_entry", Default: "0", Doc: "largest entry; 0: an eighth of the capacity", parse: parseSize},
+		{Path: "tiers.memory.ttl", Default: "0s", Doc: "longest stay of any entry; 0s: no bound", parse: parseDuration},
+	}
+}
+
+func redisSettings() []Setting {
+	return []Setting{
+		{Path: "tiers.redis.enabled", Default: "true", Doc: "use Redis where a server is named", parse: parseBool},
+		{Path: "tiers.redis.url", Secret: true, Doc: "redis://user:password@host:6379/0, rediss:// for TLS, redis+sentinel://, redis+cluster://", parse: parseSecret},
+		{Path: "tiers.redis.host", Doc: "instead of url", parse: parseText},
+		{Path: "tiers.redis.port", Default: "6379", Doc: "with host", parse: count(1, 65535)},
+		{Path: "tiers.redis.db", Default: "0", Doc: "number of the database", parse: count(0, math.MaxInt32)},
+		{Path: "tiers.redis.username", Doc: "ACL user", parse: parseText},
+		{Path: "tiers.redis.password", Secret: true, Doc: "better set as REDIS_PASSWORD than written here", parse: parseSecret},
+		{Path: "tiers.redis.prefix", Doc: "begins every key in Redis", parse: parseText},
+		{Path: "tiers.redis.pool_size", Default: "0", Doc: "connections; 0: 10 per processor", parse: count(0, 100_000)},
+		{Path: "tiers.redis.max_value", Default: "512MiB", Doc: "largest value", parse: parseSize},
+		{Path: "tiers.redis.newest_wins", Default: "false", Doc: "a write never replaces a newer one of another process", parse: parseBool},
+		{Path: "tiers.redis.ttl", Default: "0s", Doc: "longest stay of any entry; 0s: no bound", parse: parseDuration},
+		{Path: "tiers.redis.timeout", Default: "0s", Doc: "bound of each call; 0s: chain.tier_timeout", parse: parseDuration},
+		{Path: "tiers.redis.write_back", Default: "false", Doc: "write behind the caller's back, where a rule says nothing else", parse: parseBool},
+	}
+}
+
+func diskSettings() []Setting {
+	return []Setting{
+		{Path: "tiers.disk.enabled", Default: "true", Doc: "use the disk where a directory is named", parse: parseBool},
+		{Path: "tiers.disk.dir", Doc: "directory, owned by one process", parse: parseText},
+		{Path: "tiers.disk.capacity", Default: "0", Doc: "bytes on the disk; 0: no bound", parse: parseSize},
+		{Path: "tiers.disk.segment_size", Default: "32MiB", Doc: "bytes gathered before they are sealed", parse: parseSize},
+		{Path: "tiers.disk.max_value", Default: "64MiB", Doc: "largest value", parse: parseSize},
+		{Path: "tiers.disk.sync", Default: "interval", Doc: "always (before a write returns), interval or never", parse: oneOf("always", "interval", "never")},
+		{Path: "tiers.disk.sync_interval", Default: "1s", Doc: "of sync: interval", parse: parseDuration},
+		{Path: "tiers.disk.ttl", Default: "0s", Doc: "longest stay of any entry; 0s: no bound", parse: parseDuration},
+		{Path: "tiers.disk.timeout", Default: "0s", Doc: "bound of each call; 0s: chain.tier_timeout", parse: parseDuration},
+		{Path: "tiers.disk.write_back", Default: "false", Doc: "write behind the caller's back, where a rule says nothing else", parse: parseBool},
+	}
+}
+
+func chainSettings() []Setting {
+	return []Setting{
+		{Path: "chain.default_ttl", Default: "5m", Doc: "of keys without a rule; or never", parse: parseTTL},
+		{Path: "chain.tier_timeout", Default: "1s", Doc: "bound of each call of a tier", parse: parseDuration},
+		{Path: "chain.load_timeout", Default: "30s", Doc: "bound of loads without a hard_timeout", parse: parseDuration},
+		{Path: "chain.max_loads", Default: "1024", Doc: "loads at a time", parse: count(1, math.MaxInt32)},
+		{Path: "chain.negative_entries", Default: "16384", Doc: "keys remembered as not found", parse: count(1, math.MaxInt32)},
+		{Path: "chain.pending_entries", Default: "65536", Doc: "writes that may wait for a tier", parse: count(1, math.MaxInt32)},
+		{Path: "chain.pending_bytes", Default: "64MiB", Doc: "and their size", parse: parseSize},
+		{Path: "chain.when_full", Default: "block", Doc: "what a write does then: block, through or reject", parse: oneOf("block", "through", "reject")},
+		{Path: "chain.journal", Doc: "directory for the writes of rules with durable: true", parse: parseText},
+	}
+}
