@@ -61,7 +61,7 @@ func TestSharedIsOneServerWithDistinctPrefixes(t *testing.T) {
 	if a, b := Shared(t), Shared(t); a != b {
 		t.Fatal("two shared servers")
 	}
-	if Prefix() == Prefix() {
+	if a, b := Prefix(), Prefix(); a == b {
 		t.Fatal("a prefix repeats")
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/stratacache/strata/store"
 )
 
-// ErrValueType: a value has a type that cannot be stored, or that is found but
+// ErrValueType says that a value has a type that cannot be stored, or that is found but
 // cannot be used.
 var ErrValueType = errors.New("strata: unsupported value type")
 

@@ -75,7 +75,7 @@ func TestTierServesForeignValues(t *testing.T) {
 	g, c := gocacheRedis(t)
 	prefix := redistest.Prefix()
 	s := TierWith(g, &TierOptions{Prefix: prefix})
-	if err := c.SetEx(ctx, prefix+"price", "123.45", 300*time.Second).Err(); err != nil {
+	if err := c.Do(ctx, "SETEX", prefix+"price", 300, "123.45").Err(); err != nil {
 		t.Fatal(err)
 	}
 	e, err := s.Get(ctx, "price")

@@ -12,7 +12,7 @@ import (
 	"github.com/stratacache/strata/store"
 )
 
-// ErrWrongType: the key holds a hash, list or other type than a string, which
+// ErrWrongType says that the key holds a hash, list or other type than a string, which
 // some other program put there. It is an error and not a miss; Fill leaves the
 // key alone, Set and Delete replace and remove it.
 var ErrWrongType = errors.New("strata: the key holds another Redis type than a string")

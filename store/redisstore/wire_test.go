@@ -59,7 +59,7 @@ func TestPlainValueIsWhatOtherProgramsExpect(t *testing.T) {
 func TestForeignValuesAreEntries(t *testing.T) {
 	s, c := prefixed(t, Options{Wire: pricesPlain{}}), raw(t)
 	for _, key := range []string{"price:MSFT", "info:MSFT"} {
-		if err := c.SetEx(ctx, s.opts.Prefix+key, "123.45", 300*time.Second).Err(); err != nil {
+		if err := c.Do(ctx, "SETEX", s.opts.Prefix+key, 300, "123.45").Err(); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.Set(ctx, s.opts.Prefix+key+":for-ever", "1", 0).Err(); err != nil {
