@@ -1,10 +1,7 @@
 package redisstore
 
 import (
-	"errors"
 	"fmt"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/stratacache/strata/store"
 )
@@ -63,28 +60,4 @@ func (o *Options) withDefaults() (Options, error) {
 		r.MaxValue = DefaultMaxValue
 	}
 	return r, nil
-}
-
-// checkClient refuses a client that would not respect deadlines: go-redis
-// ignores the deadline of a context unless told otherwise, and a call with 100
-// ms to live then waits out the read timeout of seconds.
-func checkClient(client redis.UniversalClient) error {
-	var respects bool
-	switch c := client.(type) {
-	case nil:
-		return errors.New("redisstore: the client is nil")
-	case *redis.Client:
-		respects = c.Options().ContextTimeoutEnabled
-	case *redis.ClusterClient:
-		respects = c.Options().ContextTimeoutEnabled
-	case *redis.Ring:
-		respects = c.Options().ContextTimeoutEnabled
-	default: // a wrapper: its options cannot be read
-		return nil
-	}
-	if !respects {
-		return errors.New("redisstore: the client ignores context deadlines: " +
-			"set ContextTimeoutEnabled: true in its redis.Options, or let redisstore.Open make the client")
-	}
-	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/stratacache/strata/internal/rediscall"
 )
 
 // scanCount is how many keys the server looks at per SCAN: enough to make round
@@ -86,7 +88,7 @@ func (s *Store) scanNode(ctx context.Context, node redis.Cmdable, match string, 
 	var cursor uint64
 	for {
 		var names []string
-		done, err := await(ctx, func() (err error) {
+		done, err := rediscall.Await(ctx, func() (err error) {
 			names, cursor, err = node.Scan(ctx, cursor, match, scanCount).Result()
 			return err
 		})
@@ -128,7 +130,7 @@ func (s *Store) nodes(ctx context.Context) ([]redis.Cmdable, error) {
 	default:
 		nodes = append(nodes, c)
 	}
-	_, err := await(ctx, func() error { return each(ctx, add) })
+	_, err := rediscall.Await(ctx, func() error { return each(ctx, add) })
 	mu.Lock() // where the context ended, each may still be adding
 	defer mu.Unlock()
 	return nodes, err

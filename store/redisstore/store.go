@@ -3,12 +3,14 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/stratacache/strata/internal/frame"
+	"github.com/stratacache/strata/internal/rediscall"
 	"github.com/stratacache/strata/store"
 )
 
@@ -45,8 +47,8 @@ func New(client redis.UniversalClient, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkClient(client); err != nil {
-		return nil, err
+	if err := rediscall.Check(client); err != nil {
+		return nil, fmt.Errorf("redisstore: %w", err)
 	}
 	_, single := client.(*redis.Client)
 	return &Store{client: client, opts: o, single: single}, nil
