@@ -1,0 +1,47 @@
+package redisbus_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/stratacache/strata/notify"
+	"github.com/stratacache/strata/notify/redisbus"
+)
+
+type Alert struct {
+	Symbol string
+	Price  float64
+}
+
+func ExampleNew() {
+	client := redis.NewClient(&redis.Options{Addr: "localhost:6379", ContextTimeoutEnabled: true})
+	defer func() { _ = client.Close() }()
+	bus, err := redisbus.New(client, &redisbus.Options{Prefix: "bot:"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = bus.Close() }()
+
+	alerts, err := notify.NewTopics[Alert](bus, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	sub, err := alerts.Subscribe(ctx, "alerts:*", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for msg, err := range sub.All(ctx) {
+		switch {
+		case err != nil:
+			log.Print(err)
+		case msg.Missed != 0:
+			fmt.Println("some alerts were lost: read the current prices")
+		default:
+			fmt.Println(msg.Topic, msg.Value.Symbol, msg.Value.Price)
+		}
+	}
+}
