@@ -49,7 +49,7 @@ func (c *Chain) InvalidateTags(_ context.Context, tags ...string) error {
 	version := c.hlc.Next()
 	c.raiseTags(tags, version)
 	for _, tag := range tags {
-		c.announce(ChangeTag, tag, version)
+		c.announce(store.ChangeTag, tag, version)
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ func (c *Chain) Clear(ctx context.Context) error {
 		}
 	}
 	c.absent.clear()
-	c.announce(ChangeClear, "", version)
+	c.announce(store.ChangeClear, "", version)
 	return errors.Join(errs...)
 }
 

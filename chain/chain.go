@@ -84,7 +84,7 @@ type Options struct {
 	Pending PendingOptions
 	// Feed tells other processes of this one's writes and this one of theirs; nil
 	// is none, and then what others write is noticed when it expires here.
-	Feed Feed
+	Feed store.Feed
 	// FeedTimeout bounds each Publish; 0 means 5 seconds.
 	FeedTimeout time.Duration
 	// Logger receives state changes and errors; nil is silent.

@@ -11,56 +11,14 @@ import (
 	"github.com/stratacache/strata/store"
 )
 
-// Feed tells the chains of several processes that share a tier of each other's
-// writes. store/redisstore has one on a Redis Stream.
-type Feed interface {
-	// Publish announces changes, in order, once the shared tier has them. It is
-	// called by one goroutine at a time and tried again when it fails.
-	Publish(ctx context.Context, changes []Change) error
-	// Follow calls f, in order, with what other processes published after the
-	// cursor, until ctx ends or the connection fails; it is called again after a
-	// failure. An empty cursor means from now on. The first call of f comes as
-	// soon as the position is known, without changes if there are none. What this
-	// process published itself is left out.
-	Follow(ctx context.Context, cursor string, f func(News)) error
-}
-
-// Change is one write that other processes must know of.
-type Change struct {
-	Kind    ChangeKind
-	Key     string // or the tag; empty for ChangeClear and ChangeUnknown
-	Version uint64
-}
-
-// ChangeKind says what a Change did.
-type ChangeKind byte
-
-// The kinds of changes. Their values are part of the format of feeds.
-const (
-	ChangeWrite   ChangeKind = 'w' // a key was set or deleted
-	ChangeTag     ChangeKind = 't' // a tag was invalidated
-	ChangeClear   ChangeKind = 'c' // all was cleared
-	ChangeUnknown ChangeKind = '?' // the publisher lost count: anything may have changed
-)
-
-// News is what a Feed delivers.
-type News struct {
-	Changes []Change
-	// Cursor is where to follow on from after these changes.
-	Cursor string
-	// Missed says that changes before these are lost: what the process holds
-	// from before is suspect.
-	Missed bool
-}
-
 // notices is the chain's side of a Feed.
 type notices struct {
 	c    *Chain
-	feed Feed
+	feed store.Feed
 
 	mu     sync.Mutex
-	queue  []Change // to be published, oldest first
-	lost   bool     // more came in than the queue holds
+	queue  []store.Change // to be published, oldest first
+	lost   bool           // more came in than the queue holds
 	wake   chan struct{}
 	cursor string
 
@@ -74,19 +32,19 @@ const maxNotices = 65536
 // publishBatch is the most changes of one Publish.
 const publishBatch = 256
 
-func newNotices(c *Chain, feed Feed) *notices {
+func newNotices(c *Chain, feed store.Feed) *notices {
 	return &notices{c: c, feed: feed, wake: make(chan struct{}, 1)}
 }
 
 // announce queues a change for the other processes. It never blocks.
-func (c *Chain) announce(kind ChangeKind, key string, version uint64) {
+func (c *Chain) announce(kind store.ChangeKind, key string, version uint64) {
 	n := c.notices
 	if n == nil {
 		return
 	}
 	n.mu.Lock()
 	if len(n.queue) < maxNotices {
-		n.queue = append(n.queue, Change{kind, key, version})
+		n.queue = append(n.queue, store.Change{Kind: kind, Key: key, Version: version})
 	} else {
 		n.lost = true
 	}
@@ -145,7 +103,7 @@ func (n *notices) publishSome(ctx context.Context) error {
 		n.queue = nil
 		if n.lost {
 			n.lost = false
-			n.queue = []Change{{Kind: ChangeUnknown, Version: n.c.hlc.Next()}}
+			n.queue = []store.Change{{Kind: store.ChangeUnknown, Version: n.c.hlc.Next()}}
 		}
 	}
 	return nil
@@ -193,7 +151,7 @@ func (n *notices) follow(ctx context.Context) {
 }
 
 // apply carries out what other processes did.
-func (n *notices) apply(news News) {
+func (n *notices) apply(news store.News) {
 	if news.Missed || n.at() == "" { // nobody followed what came before the first news
 		n.missed.add(1)
 		n.c.suspect()
@@ -202,13 +160,13 @@ func (n *notices) apply(news News) {
 		n.applied.add(1)
 		n.c.hlc.Observe(ch.Version)
 		switch ch.Kind {
-		case ChangeWrite:
+		case store.ChangeWrite:
 			n.c.foreignWrite(ch.Key, ch.Version)
-		case ChangeTag:
+		case store.ChangeTag:
 			n.c.foreignTag(ch.Key, ch.Version)
-		case ChangeClear:
+		case store.ChangeClear:
 			n.c.foreignClear(ch.Version)
-		default: // one that a later version knows, or ChangeUnknown
+		default: // one that a later version knows, or store.ChangeUnknown
 			n.c.suspect()
 		}
 	}

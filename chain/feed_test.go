@@ -25,7 +25,7 @@ type wire struct {
 
 type note struct {
 	origin int
-	change chain.Change
+	change store.Change
 }
 
 // port is one process's end of the wire.
@@ -75,7 +75,7 @@ func (w *wire) wakeAll() {
 
 var errCut = errors.New("the connection is cut")
 
-func (p *port) Publish(_ context.Context, changes []chain.Change) error {
+func (p *port) Publish(_ context.Context, changes []store.Change) error {
 	if p.isDown() {
 		return errCut
 	}
@@ -88,7 +88,7 @@ func (p *port) Publish(_ context.Context, changes []chain.Change) error {
 	return nil
 }
 
-func (p *port) Follow(ctx context.Context, cursor string, f func(chain.News)) error {
+func (p *port) Follow(ctx context.Context, cursor string, f func(store.News)) error {
 	w := p.w
 	w.mu.Lock()
 	at := w.base + len(w.log)
@@ -101,7 +101,7 @@ func (p *port) Follow(ctx context.Context, cursor string, f func(chain.News)) er
 			return errCut
 		}
 		w.mu.Lock()
-		news := chain.News{Missed: at < w.base}
+		news := store.News{Missed: at < w.base}
 		at = max(at, w.base)
 		for ; at < w.base+len(w.log); at++ {
 			if n := w.log[at-w.base]; n.origin != p.origin {

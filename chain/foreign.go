@@ -19,7 +19,7 @@ func (c *Chain) told(o *operation) {
 			return // the flush tells them
 		}
 	}
-	c.announce(ChangeWrite, o.key, o.version)
+	c.announce(store.ChangeWrite, o.key, o.version)
 }
 
 // foreignWrite forgets what this process holds of a key that another has written

@@ -384,7 +384,7 @@ func (q *queue) settleBatch(keys []string, versions map[string]uint64, err error
 			q.flushed.add(1)
 			q.settle(key, versions[key])
 			if q.t.Shared {
-				q.c.announce(ChangeWrite, key, versions[key])
+				q.c.announce(store.ChangeWrite, key, versions[key])
 			}
 		case refuses(kerr):
 			q.lost.add(1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/stratacache/strata/store"
@@ -82,7 +83,7 @@ func (s *scan) tier(ctx context.Context, t *tier) bool {
 			}
 			return true
 		}
-		if s.seen[key] {
+		if s.seen[key] || strings.HasPrefix(key, reserved) {
 			continue
 		}
 		s.seen[key] = true

@@ -1,0 +1,46 @@
+package store
+
+import "context"
+
+// Feed tells the chains of several processes that share a tier of each other's
+// writes. redisstore has one on a Redis Stream. It is safe for concurrent use, and
+// its owner closes what is below it.
+type Feed interface {
+	// Publish announces changes, in order, once the shared tier has them. It is
+	// called by one goroutine at a time and tried again when it fails.
+	Publish(ctx context.Context, changes []Change) error
+	// Follow calls f, in order, with what other processes published after the
+	// cursor, until ctx ends or the connection fails; it is called again after a
+	// failure. An empty cursor means from now on. The first call of f comes as
+	// soon as the position is known, without changes if there are none. What this
+	// process published itself is left out.
+	Follow(ctx context.Context, cursor string, f func(News)) error
+}
+
+// Change is one write that other processes must know of.
+type Change struct {
+	Kind    ChangeKind
+	Key     string // or the tag; empty for ChangeClear and ChangeUnknown
+	Version uint64
+}
+
+// ChangeKind says what a Change did.
+type ChangeKind byte
+
+// The kinds of changes. Their values are part of the format of feeds.
+const (
+	ChangeWrite   ChangeKind = 'w' // a key was set or deleted
+	ChangeTag     ChangeKind = 't' // a tag was invalidated
+	ChangeClear   ChangeKind = 'c' // all was cleared
+	ChangeUnknown ChangeKind = '?' // the publisher lost count: anything may have changed
+)
+
+// News is what a Feed delivers.
+type News struct {
+	Changes []Change
+	// Cursor is where to follow on from after these changes.
+	Cursor string
+	// Missed says that changes before these are lost: what the process holds
+	// from before is suspect.
+	Missed bool
+}

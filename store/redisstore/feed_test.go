@@ -1,0 +1,277 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stratacache/strata/internal/redistest"
+	"github.com/stratacache/strata/store"
+)
+
+// follower follows a feed and keeps what it hears.
+type follower struct {
+	mu      sync.Mutex
+	changes []store.Change
+	cursor  string
+	missed  int
+	heard   chan struct{} // a note for each piece of news
+	stop    context.CancelFunc
+	done    chan error
+}
+
+func follow(t testing.TB, f *Feed, cursor string) *follower {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	fo := &follower{stop: cancel, done: make(chan error, 1), heard: make(chan struct{}, 1)}
+	go func() {
+		fo.done <- f.Follow(ctx, cursor, func(n store.News) {
+			fo.mu.Lock()
+			fo.changes = append(fo.changes, n.Changes...)
+			fo.cursor = n.Cursor
+			if n.Missed {
+				fo.missed++
+			}
+			fo.mu.Unlock()
+			select {
+			case fo.heard <- struct{}{}:
+			default:
+			}
+		})
+	}()
+	t.Cleanup(func() { cancel() })
+	fo.until(t, "a position", func() bool { return fo.cursor != "" })
+	return fo
+}
+
+// until waits for a condition on what was heard.
+func (fo *follower) until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	timeout := time.After(20 * time.Second)
+	for {
+		fo.mu.Lock()
+		good := ok()
+		fo.mu.Unlock()
+		if good {
+			return
+		}
+		select {
+		case <-fo.heard:
+		case err := <-fo.done:
+			t.Fatalf("Follow ended: %v; waiting for %s", err, what)
+		case <-timeout:
+			t.Fatalf("waited in vain for %s; heard %v", what, fo.changes)
+		}
+	}
+}
+
+func newFeed(t testing.TB, s *Store, opts *FeedOptions) *Feed {
+	t.Helper()
+	f, err := s.Feed(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func written(i int) store.Change {
+	return store.Change{Kind: store.ChangeWrite, Key: fmt.Sprint("k", i), Version: uint64(i + 1)}
+}
+
+func publish(t testing.TB, f *Feed, changes ...store.Change) {
+	t.Helper()
+	if err := f.Publish(context.Background(), changes); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Changes arrive at the others, in order and with all fields, and not at their
+// origin.
+func TestFeedDelivers(t *testing.T) {
+	s := prefixed(t, Options{})
+	a, b := newFeed(t, s, nil), newFeed(t, s, nil)
+	atA, atB := follow(t, a, ""), follow(t, b, "")
+	want := []store.Change{
+		{Kind: store.ChangeWrite, Key: "price:BTC/USDT", Version: 1<<63 + 5},
+		{Kind: store.ChangeTag, Key: "üñ", Version: 2},
+		{Kind: store.ChangeClear, Version: 3},
+	}
+	publish(t, a, want...)
+	publish(t, b, written(0))
+	atB.until(t, "three changes", func() bool { return len(atB.changes) == 3 })
+	atA.until(t, "one change", func() bool { return len(atA.changes) == 1 })
+	if !slices.Equal(atB.changes, want) {
+		t.Errorf("the other heard %v; want %v", atB.changes, want)
+	}
+	if atA.changes[0] != written(0) {
+		t.Errorf("the first heard %v; want %v", atA.changes[0], written(0))
+	}
+}
+
+// Feeds of other prefixes are other feeds.
+func TestFeedPrefix(t *testing.T) {
+	a, b := newFeed(t, prefixed(t, Options{}), nil), newFeed(t, prefixed(t, Options{}), nil)
+	atB := follow(t, b, "")
+	publish(t, a, written(0))
+	c := newFeed(t, b.s, nil)
+	publish(t, c, written(1))
+	atB.until(t, "a change", func() bool { return len(atB.changes) > 0 })
+	if want := []store.Change{written(1)}; !slices.Equal(atB.changes, want) {
+		t.Errorf("heard %v; want %v only", atB.changes, want)
+	}
+}
+
+// Who comes back with a cursor hears all that it missed; more than one read's
+// worth too.
+func TestFeedResumes(t *testing.T) {
+	s := prefixed(t, Options{})
+	a, b := newFeed(t, s, nil), newFeed(t, s, nil)
+	first := follow(t, b, "")
+	first.stop()
+	<-first.done
+	const n = 2500
+	var batch []store.Change
+	for i := range n {
+		batch = append(batch, written(i))
+	}
+	publish(t, a, batch...)
+	again := follow(t, b, first.cursor)
+	again.until(t, "everything", func() bool { return len(again.changes) == n })
+	if again.missed != 0 || !slices.Equal(again.changes, batch) {
+		t.Errorf("missed = %d, or the changes differ", again.missed)
+	}
+}
+
+// Who comes back too late is told so, whether entries were trimmed, or the
+// stream is gone, or it was lost and begun anew.
+func TestFeedTellsOfGaps(t *testing.T) {
+	for name, lose := range map[string]func(t *testing.T, s *Store, stream string){
+		"trimmed": func(t *testing.T, s *Store, stream string) {
+			if err := s.client.XTrimMaxLen(context.Background(), stream, 2).Err(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"trimmed to nothing": func(t *testing.T, s *Store, stream string) {
+			if err := s.client.XTrimMaxLen(context.Background(), stream, 0).Err(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"gone": func(t *testing.T, s *Store, stream string) {
+			if err := s.client.Del(context.Background(), stream).Err(); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := prefixed(t, Options{})
+			a, b := newFeed(t, s, nil), newFeed(t, s, nil)
+			publish(t, a, written(0))
+			first := follow(t, b, "")
+			first.stop()
+			<-first.done
+			publish(t, a, written(1), written(2), written(3))
+			lose(t, s, b.stream)
+			again := follow(t, b, first.cursor)
+			again.until(t, "word of the gap", func() bool { return again.missed == 1 })
+			publish(t, a, written(9))
+			again.until(t, "what comes after", func() bool { return slices.Contains(again.changes, written(9)) })
+		})
+	}
+}
+
+// Trimming what was read is no gap.
+func TestFeedTrimmedBehindIsNoGap(t *testing.T) {
+	s := prefixed(t, Options{})
+	a, b := newFeed(t, s, nil), newFeed(t, s, nil)
+	publish(t, a, written(0), written(1), written(2))
+	first := follow(t, b, "")
+	first.stop()
+	<-first.done
+	publish(t, a, written(3))
+	if err := s.client.XTrimMaxLen(context.Background(), b.stream, 2).Err(); err != nil {
+		t.Fatal(err)
+	}
+	again := follow(t, b, first.cursor)
+	again.until(t, "the last", func() bool { return len(again.changes) == 1 })
+	if again.missed != 0 {
+		t.Errorf("a gap was reported although all entries after the cursor are there")
+	}
+}
+
+// The stream is bounded.
+func TestFeedIsBounded(t *testing.T) {
+	s := prefixed(t, Options{})
+	f := newFeed(t, s, &FeedOptions{MaxLen: 1000})
+	for range 10 {
+		var batch []store.Change
+		for i := range 1000 {
+			batch = append(batch, written(i))
+		}
+		publish(t, f, batch...)
+	}
+	n, err := s.client.XLen(context.Background(), f.stream).Result()
+	if err != nil || n > 1200 {
+		t.Errorf("the stream has %d entries (%v); want about 1,000", n, err)
+	}
+}
+
+// A connection that is open but silent ends the Follow, by its own sign of life
+// that does not come.
+func TestFeedNoticesSilence(t *testing.T) {
+	s := prefixed(t, Options{})
+	f := newFeed(t, s, &FeedOptions{Block: 20 * time.Millisecond, Probe: time.Millisecond})
+	fo := follow(t, f, "")
+	other := newFeed(t, s, nil)
+	other.stream = f.stream
+	// The stream is emptied again and again, so that what is published to it
+	// does not show: to this reader it is silent.
+	silence, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		for silence.Err() == nil {
+			_ = s.client.XTrimMaxLen(silence, f.stream, 0).Err()
+		}
+	}()
+	f.last.Store(&streamID{ms: 1 << 60}) // published, says the server, but not to be read
+	select {
+	case err := <-fo.done:
+		if err == nil {
+			t.Error("Follow ended without an error")
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("Follow did not notice that it hears nothing")
+	}
+}
+
+// A server that goes away is an error of Publish and ends Follow; after it is
+// back, the cursor works on.
+func TestFeedServerRestart(t *testing.T) {
+	srv := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	s, err := Connect(&Config{Addrs: []string{srv.Addr}, MaxRetries: -1}, &Options{Prefix: "p:"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	a, b := newFeed(t, s, nil), newFeed(t, s, nil)
+	publish(t, a, written(0))
+	fo := follow(t, b, "")
+	srv.Stop(t)
+	if err := <-fo.done; err == nil {
+		t.Error("Follow did not notice that the server is gone")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := a.Publish(ctx, []store.Change{written(1)}); err == nil {
+		t.Error("Publish to a server that is gone returned nil")
+	}
+	srv.Restart(t)
+	publish(t, a, written(2))
+	again := follow(t, b, fo.cursor)
+	again.until(t, "what came after", func() bool { return slices.Contains(again.changes, written(2)) })
+	if again.missed != 0 {
+		t.Error("a gap was reported although the server kept everything")
+	}
+}
