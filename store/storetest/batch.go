@@ -74,7 +74,7 @@ func testGetMany(h *harness) {
 	for key, e := range want {
 		h.put(key, e)
 	}
-	waitPast(deadline)
+	h.waitPast(deadline, "dies")
 	h.getMany([]string{"a", "absent", "empty", "a", "dies", "price:ü/\n", "absent", "a"}, want)
 	if m, err := store.GetMany(h.ctx, h.s, []string{"absent", "also absent"}); err != nil || m == nil || len(m) != 0 {
 		h.Errorf("GetMany of absent keys: %v, %v; want an empty map and nil", m, err)
@@ -105,7 +105,7 @@ func testSetMany(h *harness) {
 	if err := store.SetMany(h.ctx, h.s, map[string]store.Entry{"a": {Value: []byte("3"), Expires: deadline}}); err != nil {
 		h.Fatalf("SetMany of one entry: %v; want nil", err)
 	}
-	waitPast(deadline)
+	h.waitPast(deadline, "a")
 	h.absent("a", "after the deadline given to SetMany")
 }
 

@@ -133,7 +133,7 @@ func testShorterThanBefore(h *harness) {
 	h.set("never", text("2"))
 	h.set("shorter", store.Entry{Value: []byte("1"), Expires: third})
 	h.set("shorter", store.Entry{Value: []byte("2"), Expires: second})
-	waitPast(second)
+	h.waitPast(second, "shorter")
 	h.has("longer", store.Entry{Value: []byte("2"), Expires: third})
 	h.has("never", text("2"))
 	h.absent("shorter", "after its shortened deadline")

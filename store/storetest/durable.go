@@ -46,7 +46,7 @@ func testReopen(h *harness) {
 	for i := range 300 {
 		h.set(fmt.Sprint("many:", i), text(fmt.Sprint(i)))
 	}
-	waitPast(deadline)
+	h.waitPast(deadline, "dies")
 	for range 2 {
 		h.reopen()
 		h.has("full", full)

@@ -167,10 +167,17 @@ func passed(deadline time.Time) bool {
 	return time.Now().Round(0).Sub(deadline) >= time.Millisecond
 }
 
-// waitPast returns once the deadline has passed.
-func waitPast(deadline time.Time) {
+// waitPast returns once the deadline of key has passed: for a store that may keep
+// entries a little longer, once it no longer does so.
+func (h *harness) waitPast(deadline time.Time, key string) {
 	for !passed(deadline) {
 		time.Sleep(time.Until(deadline) + time.Millisecond)
+	}
+	for !passed(deadline.Add(h.opts.DeadlineSlack)) {
+		if _, err := h.s.Get(h.ctx, key); err != nil {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -62,7 +62,7 @@ func testScan(h *harness) {
 	}
 	h.put("a:1", text("again"))
 	h.del("a:deleted")
-	waitPast(deadline)
+	h.waitPast(deadline, "a:dies")
 	h.listed("a:", "a:1", "a:2")
 	h.listed("a", "a", "a:1", "a:2", "ab:1")
 	h.listed("ü", "ü:1")
