@@ -9,11 +9,12 @@ import (
 // This file is the traffic between the window and the engine. The invariants:
 //
 //  1. All writes of a key are made under its shard's mu.
-//  2. If the engine holds a key, its value is the newest. So a value is put into
-//     the engine only if it is the newest; while the engine holds a key, a write
+//  2. If the engine holds a key, its value is the newest. So only the newest
+//     value is ever put into the engine; while the engine holds a key, a write
 //     replaces the value in the engine in the same rw critical section that
-//     shows it in the window; and no insertion is pending in the engine's queue
-//     when mu is released.
+//     shows it in the window; and a key whose insertion is pending in the
+//     engine's queue is marked as in flight, and is not written before the queue
+//     has been waited for.
 //  3. A slot leaves the window, under rw, only when the engine has decided on
 //     its entry.
 
@@ -64,18 +65,28 @@ func (s *Store) peek(sh *shard, key string) (any, bool) {
 // write stores obj. The caller holds sh.mu.
 func (s *Store) write(sh *shard, key string, obj any, cost int64, large bool) {
 	if sl := sh.slots[key]; sl != nil {
-		s.account(sl, -1)
+		if sl.flying {
+			s.land(sh)
+		} else {
+			s.release(sl)
+		}
 	}
 	sh.rw.Lock()
-	sh.put(key, obj, cost, large)
-	settled := s.replace(sh, key, obj, cost)
+	sl := sh.put(key, obj, cost)
+	settled := true
+	if sl.held = s.holds(key); sl.held {
+		settled = s.replace(sh, sl)
+	}
 	sh.rw.Unlock()
-	s.account(sh.newest, +1)
+	if large {
+		sl.large = true
+		s.reserve(cost)
+	}
 	if !settled {
 		s.cache.Wait()
 	}
 	if sh.full() {
-		s.handOver(sh, sh.excess())
+		s.handOver(sh)
 	}
 }
 
@@ -86,40 +97,59 @@ func (s *Store) write(sh *shard, key string, obj any, cost int64, large bool) {
 // Ristretto does not evict when an update makes an entry larger. While it is
 // over its budget, the old value is removed instead, and the new one has to be
 // admitted like any other.
-func (s *Store) replace(sh *shard, key string, obj any, cost int64) (settled bool) {
-	if !s.holds(key) {
-		return true
-	}
+func (s *Store) replace(sh *shard, sl *slot) (settled bool) {
 	sh.sent++
-	if sh.sentBytes += cost; s.cache.RemainingCost() < 0 {
-		s.cache.Del(key)
+	if sh.sentBytes += sl.cost; s.cache.RemainingCost() < 0 {
+		s.cache.Del(sl.key)
+		sl.held = false
 		return true
 	}
 	s.live.Add(1)
-	if !s.cache.Set(key, obj, cost) {
+	if !s.cache.Set(sl.key, sl.obj, sl.cost) {
 		s.live.Add(-1) // it was an insertion, and dropped
 		return true
 	}
-	return s.holds(key)
+	return s.holds(sl.key)
 }
 
-// handOver gives the engine the entries of slots, waits for its decisions and
-// takes the slots out of the window. An entry that the engine holds already is
-// up to date there. The caller holds sh.mu.
-func (s *Store) handOver(sh *shard, slots []*slot) {
-	for _, sl := range slots {
-		s.account(sl, -1) // before, so that there is room for it
-		if !s.holds(sl.key) {
-			s.insert(sl)
+// handOver gives the engine the oldest entries of the window, and takes those
+// that were given last time out of it: so the engine, which has a goroutine of
+// its own, works while the window fills again. The caller holds sh.mu.
+func (s *Store) handOver(sh *shard) {
+	s.land(sh)
+	sh.takeOff()
+	s.send(sh)
+}
+
+// send queues the entries in flight. One that the engine holds already is up to
+// date there.
+func (s *Store) send(sh *shard) {
+	for _, sl := range sh.flight {
+		s.release(sl) // before, so that there is room for it
+		if sl.held && s.holds(sl.key) {
+			continue
 		}
+		s.insert(sl)
+		sh.sent++
 	}
-	s.cache.Wait()
+}
+
+// land waits until the engine has decided on all that this shard sent, and takes
+// the entries in flight out of the window. The caller holds sh.mu.
+func (s *Store) land(sh *shard) {
+	if sh.sent > 0 {
+		s.cache.Wait()
+		sh.sent, sh.sentBytes = 0, 0
+	}
+	if len(sh.flight) == 0 {
+		return
+	}
 	sh.rw.Lock()
 	defer sh.rw.Unlock()
-	sh.sent, sh.sentBytes = 0, 0
-	for _, sl := range slots {
+	for _, sl := range sh.flight {
 		sh.drop(sl)
 	}
+	sh.flight, sh.flightBytes = sh.flight[:0], 0
 }
 
 // insert queues an insertion.
@@ -133,8 +163,10 @@ func (s *Store) insert(sl *slot) {
 // remove deletes key from the window and the engine. The caller holds sh.mu. The
 // engine's second removal, which it queues, comes before any later insertion.
 func (s *Store) remove(sh *shard, key string) {
-	if sl := sh.slots[key]; sl != nil {
-		s.account(sl, -1)
+	if sl := sh.slots[key]; sl != nil && sl.flying {
+		s.land(sh)
+	} else if sl != nil {
+		s.release(sl)
 		sh.rw.Lock()
 		sh.drop(sl)
 		sh.rw.Unlock()
@@ -143,16 +175,22 @@ func (s *Store) remove(sh *shard, key string) {
 		s.cache.Del(key)
 		sh.sent++
 		if sh.full() {
-			s.handOver(sh, sh.excess())
+			s.handOver(sh)
 		}
 	}
 }
 
-// account takes the bytes of a large entry in the window from the engine's
-// budget, or gives them back; the others have a budget of their own.
-func (s *Store) account(sl *slot, sign int64) {
+// reserve takes the bytes of a large entry in the window from the engine's
+// budget; the others have a budget of their own.
+func (s *Store) reserve(bytes int64) {
+	s.cache.UpdateMaxCost(max(s.size.main-s.large.Add(bytes), 1))
+}
+
+// release gives back what was reserved for sl.
+func (s *Store) release(sl *slot) {
 	if sl.large {
-		s.cache.UpdateMaxCost(max(s.size.main-s.large.Add(sign*sl.cost), 1))
+		sl.large = false
+		s.reserve(-sl.cost)
 	}
 }
 
@@ -194,8 +232,15 @@ func (s *Store) settleLarge(key string) {
 	sh := s.shard(prev)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sl := sh.slots[prev]; sl != nil && sl.large && !s.closed.Load() {
-		s.handOver(sh, []*slot{sl})
+	sl := sh.slots[prev]
+	if sl == nil || s.closed.Load() {
+		return
+	}
+	s.land(sh)
+	if sl.large { // it was not in flight
+		sh.fly(sl)
+		s.send(sh)
+		s.land(sh)
 	}
 }
 

@@ -18,29 +18,34 @@ func (s *Store) Stats() store.Stats {
 		st.Hits += s.stripes[i].hits.Load()
 		st.Misses += s.stripes[i].misses.Load()
 	}
-	if in := s.enter(); in != nil {
+	if !s.closed.Load() {
 		s.measure(&st)
-		in.other.Add(1)
 	}
 	return st
 }
 
-// measure fills in the sizes.
+// measure fills in the sizes. It has the engine decide on what is in flight, or
+// that would be counted twice.
 func (s *Store) measure(st *store.Stats) {
-	st.Entries = max(s.live.Load(), 0)
-	st.Bytes = s.size.fixed + s.cache.MaxCost() - s.cache.RemainingCost()
-	var window float64
+	var entries, bytes, window int64
 	for i := range s.shards {
 		sh := &s.shards[i]
-		sh.rw.RLock()
+		sh.mu.Lock()
+		if s.closed.Load() {
+			sh.mu.Unlock()
+			return
+		}
+		s.land(sh)
 		for key := range sh.slots {
 			if !s.holds(key) {
-				st.Entries++
+				entries++
 			}
 		}
-		st.Bytes += sh.bytes
-		window += float64(len(sh.slots))
-		sh.rw.RUnlock()
+		bytes += sh.bytes
+		window += int64(len(sh.slots))
+		sh.mu.Unlock()
 	}
-	st.Extra = map[string]float64{"window_entries": window}
+	st.Entries = entries + max(s.live.Load(), 0)
+	st.Bytes = bytes + s.size.fixed + s.cache.MaxCost() - s.cache.RemainingCost()
+	st.Extra = map[string]float64{"window_entries": float64(window)}
 }

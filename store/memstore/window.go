@@ -5,7 +5,7 @@ import (
 )
 
 // The window has at most maxShards shards of maxShardItems slots. Between two
-// waits a shard sends the engine fewer than three items per slot, so that the
+// waits a shard sends the engine fewer than two items per slot, so that the
 // engine's queue of 32,768, which drops what does not fit, never fills.
 const (
 	maxShards     = 16
@@ -25,6 +25,11 @@ type shard struct {
 	bytes int64
 	free  *slot // slots to use again
 
+	// flight are the slots whose entries were sent to the engine and not yet
+	// waited for. They stay in the window meanwhile; see handOver.
+	flight      []*slot
+	flightBytes int64
+
 	// What the engine was sent since the last wait: items, and bytes of updates.
 	sent      int
 	sentBytes int64
@@ -39,7 +44,9 @@ type slot struct {
 	key        string
 	obj        any
 	cost       int64
-	large      bool
+	large      bool // its cost is taken from the engine's budget
+	held       bool // the engine held the key when this was written
+	flying     bool // in shard.flight
 	prev, next *slot
 }
 
@@ -52,7 +59,7 @@ func (sh *shard) get(key string) (any, bool) {
 }
 
 // put makes obj the newest entry of the window.
-func (sh *shard) put(key string, obj any, cost int64, large bool) {
+func (sh *shard) put(key string, obj any, cost int64) *slot {
 	sl := sh.slots[key]
 	if sl != nil {
 		sh.unlink(sl)
@@ -64,7 +71,7 @@ func (sh *shard) put(key string, obj any, cost int64, large bool) {
 		}
 		sh.slots[key] = sl
 	}
-	*sl = slot{key: key, obj: obj, cost: cost, large: large, prev: sh.newest}
+	*sl = slot{key: key, obj: obj, cost: cost, prev: sh.newest}
 	if sh.newest != nil {
 		sh.newest.next = sl
 	} else {
@@ -72,6 +79,7 @@ func (sh *shard) put(key string, obj any, cost int64, large bool) {
 	}
 	sh.newest = sl
 	sh.bytes += cost
+	return sl
 }
 
 // drop removes a slot from the window.
@@ -99,25 +107,31 @@ func (sh *shard) unlink(sl *slot) {
 // clear empties the window.
 func (sh *shard) clear() {
 	clear(sh.slots)
-	sh.oldest, sh.newest, sh.free = nil, nil, nil
-	sh.bytes, sh.sent, sh.sentBytes = 0, 0, 0
+	sh.oldest, sh.newest, sh.free, sh.flight = nil, nil, nil, nil
+	sh.bytes, sh.flightBytes, sh.sent, sh.sentBytes = 0, 0, 0, 0
 }
 
-// full reports whether it is time to hand over.
+// full reports whether it is time to hand over: one half of the window is for
+// entries in flight, the other for those that come meanwhile.
 func (sh *shard) full() bool {
-	return len(sh.slots) >= sh.maxItems || sh.sent >= sh.maxItems || sh.sentBytes > sh.maxBytes ||
-		sh.bytes > sh.maxBytes && sh.oldest != sh.newest
+	return len(sh.slots)-len(sh.flight) >= sh.maxItems/2 || sh.sent >= sh.maxItems || sh.sentBytes > sh.maxBytes ||
+		sh.bytes-sh.flightBytes > sh.maxBytes/2 && sh.oldest != sh.newest
 }
 
-// excess returns the oldest slots, of which the window has too many: it keeps a
-// quarter, and always the newest, which its writer may be about to read.
-func (sh *shard) excess() []*slot {
-	var out []*slot
+// takeOff marks the oldest entries, of which there are too many, as in flight. An
+// eighth of the window stays, and always the newest entry, which its writer may
+// be about to read. None is in flight before.
+func (sh *shard) takeOff() {
 	n, bytes := len(sh.slots), sh.bytes
-	for sl := sh.oldest; sl != sh.newest && (n > sh.maxItems/4 || bytes > sh.maxBytes/4); sl = sl.next {
-		out = append(out, sl)
+	for sl := sh.oldest; sl != sh.newest && (n > sh.maxItems/8 || bytes > sh.maxBytes/8); sl = sl.next {
+		sh.fly(sl)
 		n--
 		bytes -= sl.cost
 	}
-	return out
+}
+
+func (sh *shard) fly(sl *slot) {
+	sl.flying = true
+	sh.flight = append(sh.flight, sl)
+	sh.flightBytes += sl.cost
 }
