@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -206,6 +207,133 @@ func TestVisibleUnderContention(t *testing.T) {
 	}
 }
 
+// TestNeverBackwards: in a store of four entries, where each write evicts, the
+// values of a key that one goroutine counts up never go down for anybody.
+func TestNeverBackwards(t *testing.T) {
+	s := tiny(t, 4, 300)
+	const writers, keys = 3, 4
+	var wg, readers sync.WaitGroup
+	var done atomic.Bool
+	for r := range 2 {
+		readers.Go(func() {
+			last := map[string]int{}
+			for i := r; !done.Load(); i++ {
+				key := fmt.Sprint(i%writers, ":", i%keys)
+				if v, ok := s.GetObject(key); ok && v.(int) < last[key] {
+					t.Errorf("%s went from %d back to %d", key, last[key], v)
+					return
+				} else if ok {
+					last[key] = v.(int)
+				}
+			}
+		})
+	}
+	for w := range writers {
+		wg.Go(func() {
+			for i := range rounds(10_000) {
+				key := fmt.Sprint(w, ":", i/6%keys) // six times in a row
+				if err := s.SetObject(key, i+1, 10, time.Time{}); err != nil {
+					t.Error(err)
+				}
+				if v, ok := s.GetObject(key); ok && v != i+1 {
+					t.Errorf("GetObject(%s) = %v right after %d was set", key, v, i+1)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	done.Store(true)
+	readers.Wait()
+}
+
+// TestNoMissOnTheWay: an entry on its way from the window to an engine with room
+// is found by every read.
+func TestNoMissOnTheWay(t *testing.T) {
+	s, err := newSized(sizing{counters: 1 << 17, main: 1 << 40, window: 1 << 30, windowItems: 8, maxEntry: 1 << 30}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var newest atomic.Int64
+	var readers sync.WaitGroup
+	n := int64(rounds(8_000))
+	for range 3 {
+		readers.Go(func() {
+			for at := newest.Load(); at < n; at = newest.Load() {
+				for i := max(at-6, 1); i <= at; i++ {
+					if v, ok := s.GetObject(fmt.Sprint(i)); !ok || v != i {
+						t.Errorf("GetObject(%d) = %v, %v in a store with room", i, v, ok)
+						return
+					}
+				}
+			}
+		})
+	}
+	for i := int64(1); i <= n; i++ {
+		if err := s.SetObject(fmt.Sprint(i), i, 1, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		newest.Store(i)
+	}
+	readers.Wait()
+}
+
+// TestCloseWaitsForReads: the engine panics when it is read while it closes.
+func TestCloseWaitsForReads(t *testing.T) {
+	s := tiny(t, 100, 300)
+	read := s.enter()
+	closed := make(chan error)
+	go func() { closed <- s.Close() }()
+	for !s.closed.Load() {
+		runtime.Gosched()
+	}
+	if s.enter() != nil {
+		t.Error("a read began after Close")
+	}
+	for range 2000 {
+		runtime.Gosched()
+	}
+	select {
+	case <-closed:
+		t.Fatal("Close did not wait for a read under way")
+	default:
+	}
+	read.hits.Add(1)
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestReplaceOfEvicted: an update of a key that the engine has just evicted
+// becomes an insertion, and must be reported as one that is still in the queue.
+func TestReplaceOfEvicted(t *testing.T) {
+	blocked, free := make(chan struct{}), make(chan struct{})
+	s, err := newSized(sizing{counters: 1000, main: 1000, window: 1 << 20, windowItems: 64, maxEntry: 1 << 20}, func(any) {
+		close(blocked)
+		<-free
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.cache.Set("rejected", 1, 2000) // stops the engine's goroutine
+	<-blocked
+	sh := s.shard("k")
+	sl := sh.put("k", 2, 10)
+	if settled := s.replace(sh, sl); settled {
+		t.Error("an insertion in the queue was reported as settled")
+	}
+	close(free)
+	s.cache.Wait()
+	if v, ok := s.GetObject("k"); !ok || v != 2 {
+		t.Errorf("GetObject = %v, %v", v, ok)
+	}
+	if settled := s.replace(sh, sl); !settled {
+		t.Error("an update in place was reported as pending")
+	}
+}
+
 // rounds is n, ten times that for a long run.
 func rounds(n int) int {
 	if os.Getenv("STRATA_TORTURE") != "" {
@@ -238,6 +366,7 @@ func TestAccounting(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	s.Stats() // has the engine decide on what is in flight
 	held := int64(0)
 	for i := range 100 {
 		if _, ok := s.GetObject(fmt.Sprint(i)); ok {
