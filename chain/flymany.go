@@ -15,9 +15,10 @@ import (
 func (b *batch[V]) fly(ctx context.Context, items []*item[V]) {
 	open := make([]*item[V], 0, len(items))
 	for _, it := range items {
-		if !b.fromPending(it) {
-			open = append(open, it)
+		if it.held = b.c.again(it.key); b.c.settled(it.f, it.held) || b.fromPending(it) {
+			continue
 		}
+		open = append(open, it)
 	}
 	for _, t := range b.c.chain.bytes {
 		if len(open) == 0 {
@@ -104,8 +105,8 @@ func (b *batch[V]) answered(t placed, it *item[V], found map[string]store.Entry,
 		return true
 	}
 	it.fd.replace = append(it.fd.replace, t.tier)
-	if verdict == stale && it.best == nil {
-		it.best = o
+	if verdict == stale {
+		it.best = fresher(it.best, o)
 	}
 	it.fd.found = false
 	return false
@@ -118,15 +119,15 @@ func (b *batch[V]) finish(ctx context.Context, items []*item[V]) {
 	var missing, due []*item[V]
 	now := time.Now().UnixNano()
 	for _, it := range items {
-		if it.best == nil && it.held != nil && now < it.held.expires {
-			it.best = it.held
+		if it.best = fresher(it.best, it.held); it.best != nil && now >= it.best.expires {
+			it.best = nil
 		}
 		if it.best != nil && it.p.servesStale(now, it.best.deadlines(), it.p.swr) {
 			b.c.countStale(it.key)
 			ch.fillMemory(it.p, it.key, it.best, it.f.stamp)
 			ch.flights.land(it.f, it.best, nil)
 			if b.load != nil {
-				due = append(due, &item[V]{key: it.key, p: it.p, held: it.best})
+				due = append(due, &item[V]{key: it.key, p: it.p, held: it.best, seen: it.f.stamp})
 			}
 			continue
 		}

@@ -11,8 +11,9 @@ import (
 	"github.com/stratacache/strata/store"
 )
 
-// refresh loads key in the background, unless that is under way.
-func (c *Cache[V]) refresh(ctx context.Context, p *plan, key string, load loader[V], o *object[V]) {
+// refresh loads key in the background, unless that is under way. o is the value
+// to be renewed, read when seen was the latest version of the process.
+func (c *Cache[V]) refresh(ctx context.Context, p *plan, key string, load loader[V], o *object[V], seen uint64) {
 	ch := c.chain
 	f, leader := ch.flights.claim(flightKey{key, c.typ, true}, ch)
 	if !leader {
@@ -23,8 +24,35 @@ func (c *Cache[V]) refresh(ctx context.Context, p *plan, key string, load loader
 		defer ch.work.leave()
 		fctx, cancel := ch.detach(ctx)
 		defer cancel()
-		c.load(fctx, f, p, load, o, &finding{})
+		best, done := c.renewable(f, o, seen)
+		switch {
+		case done:
+		case best != nil:
+			c.load(fctx, f, p, load, best, &finding{})
+		default:
+			c.fly(fctx, f, p, load)
+		}
 	}()
+}
+
+// renewable returns the value that a refresh of o starts from, nil where a write
+// has come since o was read. done is set where o has been replaced by a value
+// that needs no refresh, with which f is landed.
+func (c *Cache[V]) renewable(f *flight, o *object[V], seen uint64) (best *object[V], done bool) {
+	held := c.again(f.key)
+	switch {
+	case held == o:
+		return o, false
+	case held != nil && time.Now().UnixNano() < held.hot:
+		c.chain.flights.land(f, held, nil)
+		return nil, true
+	case held != nil:
+		return held, false
+	case c.holds(o, f.key, seen):
+		return o, false // memory never held it, or has evicted it
+	default:
+		return nil, false
+	}
 }
 
 // load calls the loader for f and lands what comes of it. best is the stale value

@@ -21,11 +21,11 @@ func (c *Cache[V]) miss(ctx context.Context, key string, load loader[V]) (*objec
 		return nil, context.Cause(ctx)
 	}
 	p := ch.plan(key)
-	now := time.Now().UnixNano()
+	now, seen := time.Now().UnixNano(), ch.hlc.Last()
 	o, due := c.inMemory(p, key, now, load != nil)
 	if o != nil && due != thinking {
 		if due == refreshing {
-			c.refresh(ctx, p, key, load, o)
+			c.refresh(ctx, p, key, load, o, seen)
 		}
 		return o, nil
 	}
@@ -35,87 +35,17 @@ func (c *Cache[V]) miss(ctx context.Context, key string, load loader[V]) (*objec
 	}
 	f, leader := ch.flights.claim(flightKey{key, c.typ, load != nil}, ch)
 	if leader {
-		c.depart(ctx, f, p, load, o)
+		c.depart(ctx, f, p, load)
 	}
 	return c.await(ctx, f, p, load != nil)
-}
-
-// duty is what must happen to an object found in memory.
-type duty int
-
-const (
-	serving    duty = iota // it can be served as it is
-	refreshing             // it can be served, and a refresh is due
-	thinking               // it cannot be served before the tiers or the loader were asked
-)
-
-// inMemory returns the object of key, if it is of our type, has not passed its
-// hard deadline and is not covered by an invalidation, and what is to be done. It
-// counts what can be served.
-func (c *Cache[V]) inMemory(p *plan, key string, now int64, loads bool) (*object[V], duty) {
-	o := c.sound(key, now)
-	switch {
-	case o == nil:
-		return nil, thinking
-	case now < o.fresh:
-		c.hitInMemory(key)
-		if loads && now >= o.hot && p.wantsRefresh(now, o.deadlines(), o.version, o.loadTime()) {
-			return o, refreshing
-		}
-		return o, serving
-	case now < o.hot: // a load has failed not long ago
-		c.countStale(key)
-		return o, serving
-	case loads && p.servesStale(now, o.deadlines(), p.swr):
-		c.countStale(key)
-		return o, refreshing
-	default:
-		return o, thinking
-	}
-}
-
-// sound returns the object of key unless it cannot be served in any way.
-func (c *Cache[V]) sound(key string, now int64) *object[V] {
-	if c.objects == nil {
-		return nil
-	}
-	x, ok := c.objects.GetObject(key)
-	if !ok {
-		return nil
-	}
-	o, ok := x.(*object[V])
-	if !ok {
-		c.chain.counts.typeMisses.add(1)
-		return nil
-	}
-	epoch := c.chain.epoch.Load() // before the barriers are read, or a new one could be missed
-	if now >= o.expires || o.epoch.Load() < c.chain.doubtEpoch.Load() || !c.chain.valid(o.epoch.Load(), o.version, o.tags()) {
-		return nil
-	}
-	o.epoch.Store(epoch)
-	return o
-}
-
-func (c *Cache[V]) hitInMemory(key string) {
-	c.chain.memory.hits.add(1)
-	if ob := c.chain.opts.Observer; ob != nil {
-		ob.Hit(c.chain.memory.Name, key)
-	}
-}
-
-func (c *Cache[V]) countStale(key string) {
-	c.chain.counts.stale.add(1)
-	if ob := c.chain.opts.Observer; ob != nil {
-		ob.Stale(key)
-	}
 }
 
 // depart starts the work on f. A walk without a load runs in the caller's own
 // goroutine where its context cannot end, and so cannot take the work down with
 // it; all else runs apart from its callers.
-func (c *Cache[V]) depart(ctx context.Context, f *flight, p *plan, load loader[V], o *object[V]) {
+func (c *Cache[V]) depart(ctx context.Context, f *flight, p *plan, load loader[V]) {
 	if load == nil && ctx.Done() == nil {
-		c.fly(ctx, f, p, nil, o)
+		c.fly(ctx, f, p, nil)
 		return
 	}
 	c.chain.work.enter()
@@ -123,7 +53,7 @@ func (c *Cache[V]) depart(ctx context.Context, f *flight, p *plan, load loader[V
 		defer c.chain.work.leave()
 		fctx, cancel := c.chain.detach(ctx)
 		defer cancel()
-		c.fly(fctx, f, p, load, o)
+		c.fly(fctx, f, p, load)
 	}()
 }
 
@@ -161,17 +91,21 @@ func (c *Cache[V]) await(ctx context.Context, f *flight, p *plan, loads bool) (*
 	}
 }
 
-// fly does the work of f: pending writes, tiers, loader.
-func (c *Cache[V]) fly(ctx context.Context, f *flight, p *plan, load loader[V], o *object[V]) {
+// fly does the work of f: memory once more, pending writes, tiers, loader.
+func (c *Cache[V]) fly(ctx context.Context, f *flight, p *plan, load loader[V]) {
 	ch := c.chain
+	held := c.again(f.key)
+	if c.settled(f, held) {
+		return
+	}
 	fd := c.lookup(ctx, f, p)
 	best, _ := fd.obj.(*object[V])
+	best = fresher(best, held)
 	now := time.Now().UnixNano()
-	if best == nil && o != nil && now < o.expires {
-		best = o // memory's own, past its soft deadline
-	}
 	switch {
 	case fd.deleted:
+		best = nil
+	case best != nil && now >= best.expires:
 		best = nil
 	case fd.found && best != nil && now < best.fresh:
 		c.arrive(f, p, fd, best)
@@ -179,12 +113,10 @@ func (c *Cache[V]) fly(ctx context.Context, f *flight, p *plan, load loader[V], 
 	}
 	if best != nil && p.servesStale(now, best.deadlines(), p.swr) {
 		c.countStale(f.key)
-		if fd.found {
-			ch.fillMemory(p, f.key, best, f.stamp)
-		}
+		ch.fillMemory(p, f.key, best, f.stamp)
 		ch.flights.land(f, best, nil)
 		if load != nil {
-			c.refresh(ctx, p, f.key, load, best)
+			c.refresh(ctx, p, f.key, load, best, f.stamp)
 		}
 		return
 	}
@@ -197,6 +129,48 @@ func (c *Cache[V]) fly(ctx context.Context, f *flight, p *plan, load loader[V], 
 		c.load(ctx, f, p, load, best, fd)
 	default:
 		ch.flights.land(f, nil, fd.failure())
+	}
+}
+
+// settled lands f with what has come to be known since the reader looked into
+// memory and before it claimed f, if that answers it: another flight may have
+// landed in between.
+func (c *Cache[V]) settled(f *flight, held *object[V]) bool {
+	ch := c.chain
+	now := time.Now().UnixNano()
+	switch {
+	case held != nil && now < held.fresh:
+		c.hitInMemory(f.key)
+		ch.flights.land(f, held, nil)
+	case held != nil && now < held.hot:
+		c.countStale(f.key)
+		ch.flights.land(f, held, nil)
+	case held == nil && ch.absent.has(f.key, now):
+		ch.counts.negative.add(1)
+		ch.flights.land(f, nil, store.ErrNotFound)
+	default:
+		return false
+	}
+	return true
+}
+
+// fresher returns the newer of two values of a key, either of which may be nil:
+// by version, and by deadline where one was written by nobody knows whom.
+func fresher[V any](a, b *object[V]) *object[V] {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	case a.version != 0 && b.version != 0 && a.version != b.version:
+		if b.version > a.version {
+			return b
+		}
+		return a
+	case b.fresh > a.fresh:
+		return b
+	default:
+		return a
 	}
 }
 

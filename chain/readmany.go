@@ -41,7 +41,8 @@ type item[V any] struct {
 	key  string
 	p    *plan
 	f    *flight
-	held *object[V] // memory's own, past its soft deadline
+	held *object[V] // memory's own, past its soft deadline or due for a refresh
+	seen uint64     // latest version of the process when held was read
 	fd   finding
 	best *object[V]
 	skip []*tier
@@ -104,20 +105,20 @@ func (b *batch[V]) begin(key string, now int64) (Result[*object[V]], *item[V]) {
 	if key == "" {
 		return Result[*object[V]]{Err: store.ErrInvalidKey}, nil
 	}
-	p := ch.plan(key)
+	p, seen := ch.plan(key), ch.hlc.Last()
 	o, due := c.inMemory(p, key, now, b.load != nil)
 	switch {
 	case o != nil && due == serving:
 		return Result[*object[V]]{Value: o}, nil
 	case o != nil && due == refreshing:
-		return Result[*object[V]]{Value: o}, &item[V]{key: key, p: p, held: o}
+		return Result[*object[V]]{Value: o}, &item[V]{key: key, p: p, held: o, seen: seen}
 	case ch.absent.has(key, now):
 		ch.counts.negative.add(1)
 		return Result[*object[V]]{Err: store.ErrNotFound}, nil
 	}
 	f, leader := ch.flights.claim(flightKey{key, c.typ, b.load != nil}, ch)
 	b.waiting[key] = f
-	it := &item[V]{key: key, p: p, f: f, held: o}
+	it := &item[V]{key: key, p: p, f: f}
 	if leader {
 		b.led = append(b.led, it)
 	}
@@ -154,7 +155,7 @@ func (b *batch[V]) refresh(ctx context.Context, due []*item[V]) {
 	for _, it := range due {
 		f, leader := ch.flights.claim(flightKey{it.key, b.c.typ, true}, ch)
 		if leader {
-			it.f, it.best = f, it.held
+			it.f = f
 			led = append(led, it)
 		}
 	}
@@ -166,6 +167,16 @@ func (b *batch[V]) refresh(ctx context.Context, due []*item[V]) {
 		defer ch.work.leave()
 		fctx, cancel := ch.detach(ctx)
 		defer cancel()
-		b.loadAll(fctx, led)
+		var renew, anew []*item[V]
+		for _, it := range led {
+			best, done := b.c.renewable(it.f, it.held, it.seen)
+			if it.best = best; best != nil {
+				renew = append(renew, it)
+			} else if !done {
+				anew = append(anew, it)
+			}
+		}
+		b.loadAll(fctx, renew)
+		b.fly(fctx, anew)
 	}()
 }
