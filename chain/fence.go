@@ -9,23 +9,26 @@ import (
 // that would have been safe, so a few thousand serve any number of keys.
 const stripes = 4096
 
-// fences keep a fill that began before a write or delete out of the memory
-// tier. Each key maps to a stripe with the stamp of the last write that began or
-// ended there; a fill carries the stamp at which its read or load began, and is
-// dropped where the fence is higher. The stripe's lock makes "compare and put
-// into memory" one step.
+// fences keep what was read before a write or delete from being put into memory,
+// or handed to readers, after it. Each key maps to a stripe with the stamp of the
+// last write that began, took hold or ended there; a read carries the stamp at
+// which it began, and is dropped or done again where the fence is higher. The
+// stripe's lock makes "compare and put into memory" one step.
 //
-// A write raises its fence twice: when it begins, and again (with a fresh stamp)
-// when it reaches memory, because a read that started in between may have found
-// the old value in a tier that the write had not reached yet.
+// A write raises its fence when it begins, when it holds the key's lock, and when
+// it reaches memory, each time with a fresh stamp: a read that starts in between
+// may find the old value in one tier and another reader the new one in the next.
+// For the same reason nothing is filled into memory while a write is busy: what
+// memory holds then is from before the write, or is nothing.
 type fences struct {
 	seed    maphash.Seed
 	stripes [stripes]stripe
 }
 
 type stripe struct {
-	mu sync.Mutex
-	at uint64 // no fill that began before this stamp may land
+	mu   sync.Mutex
+	at   uint64 // nothing that was read before this stamp may land
+	busy int    // writes that ask tiers before they settle
 }
 
 func (f *fences) of(key string) *stripe {
@@ -37,6 +40,23 @@ func (f *fences) raise(key string, version uint64) {
 	s := f.of(key)
 	s.mu.Lock()
 	s.at = max(s.at, version)
+	s.mu.Unlock()
+}
+
+// begin is raise for a write that will ask tiers; end must follow.
+func (f *fences) begin(key string, version uint64) {
+	s := f.of(key)
+	s.mu.Lock()
+	s.at = max(s.at, version)
+	s.busy++
+	s.mu.Unlock()
+}
+
+// end says that the write has settled or was given up.
+func (f *fences) end(key string) {
+	s := f.of(key)
+	s.mu.Lock()
+	s.busy--
 	s.mu.Unlock()
 }
 

@@ -20,7 +20,7 @@ func (c *Chain) fillMemory(p *plan, key string, obj held, stamp uint64) bool {
 	s := c.fences.of(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.at > stamp {
+	if s.at > stamp || s.busy > 0 {
 		c.counts.fenced.add(1)
 		return false
 	}

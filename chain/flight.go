@@ -36,6 +36,7 @@ type flight struct {
 	flightKey
 	epoch uint64 // the chain's epoch, read before the stamp was drawn
 	stamp uint64 // version drawn before the work began
+	since uint64 // the same for the walk under way, the leader's second maybe
 	done  chan struct{}
 	obj   any // *object[V]
 	err   error
@@ -58,6 +59,7 @@ func (t *flights) claim(k flightKey, c *Chain) (f *flight, leader bool) {
 	}
 	f = &flight{flightKey: k, epoch: c.epoch.Load(), done: make(chan struct{})}
 	f.stamp = c.hlc.Next()
+	f.since = f.stamp
 	if s.m == nil {
 		s.m = make(map[flightKey]*flight)
 	}

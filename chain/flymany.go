@@ -11,11 +11,30 @@ import (
 )
 
 // fly does the work of the flights that a batch leads: pending writes, then one
-// call a tier, then one load.
+// call a tier, then one load. Those that a write overtook are walked for again.
 func (b *batch[V]) fly(ctx context.Context, items []*item[V]) {
+	for try := 1; len(items) > 0; try++ {
+		for _, it := range items {
+			it.try, it.again = try, false
+			it.best, it.fd, it.skip = nil, finding{}, nil
+		}
+		b.round(ctx, items)
+		items = slices.DeleteFunc(items, func(it *item[V]) bool { return !it.again })
+	}
+}
+
+// round is one try of fly.
+func (b *batch[V]) round(ctx context.Context, items []*item[V]) {
 	open := make([]*item[V], 0, len(items))
 	for _, it := range items {
-		if it.held = b.c.again(it.key); b.c.settled(it.f, it.held) || b.fromPending(it) {
+		if it.held = b.c.again(it.key); b.c.settled(it.f, it.held) {
+			continue
+		}
+		if it.try == maxWalks { // one by one, each with its lock
+			it.fd = *b.c.lookup(ctx, it.f, it.p, true)
+			it.best, _ = it.fd.obj.(*object[V])
+			it.skip = b.c.chain.bytes
+		} else if b.fromPending(it) {
 			continue
 		}
 		open = append(open, it)
@@ -29,6 +48,14 @@ func (b *batch[V]) fly(ctx context.Context, items []*item[V]) {
 	b.finish(ctx, open)
 }
 
+// deliver lands an item with the fresh value that was found for it, unless a write
+// overtook it.
+func (b *batch[V]) deliver(it *item[V], o *object[V]) {
+	if it.again = b.c.overtaken(it.f, it.p, o, b.load != nil, it.try); !it.again {
+		b.c.arrive(it.f, it.p, &it.fd, o)
+	}
+}
+
 // fromPending answers an item from the writes under way, if it can.
 func (b *batch[V]) fromPending(it *item[V]) bool {
 	ch := b.c.chain
@@ -39,7 +66,7 @@ func (b *batch[V]) fromPending(it *item[V]) bool {
 	case it.fd.found:
 		switch b.c.judge(it.f, it.p, &it.fd) {
 		case take:
-			b.c.arrive(it.f, it.p, &it.fd, it.fd.obj.(*object[V]))
+			b.deliver(it, it.fd.obj.(*object[V]))
 			return true
 		case stale:
 			it.best, _ = it.fd.obj.(*object[V])
@@ -101,7 +128,7 @@ func (b *batch[V]) answered(t placed, it *item[V], found map[string]store.Entry,
 	o, _ := it.fd.obj.(*object[V])
 	if verdict == take {
 		it.fd.to = without(it.fd.sound, t.tier, t.at)
-		b.c.arrive(it.f, it.p, &it.fd, o)
+		b.deliver(it, o)
 		return true
 	}
 	it.fd.replace = append(it.fd.replace, t.tier)
@@ -119,15 +146,20 @@ func (b *batch[V]) finish(ctx context.Context, items []*item[V]) {
 	var missing, due []*item[V]
 	now := time.Now().UnixNano()
 	for _, it := range items {
-		if it.best = fresher(it.best, it.held); it.best != nil && now >= it.best.expires {
-			it.best = nil
+		it.best = usable(&it.fd, it.best, it.held)
+		if it.again = b.c.overtaken(it.f, it.p, it.best, b.load != nil, it.try); it.again {
+			continue
+		}
+		if it.best != nil && now < it.best.fresh { // of a last try
+			b.c.arrive(it.f, it.p, &it.fd, it.best)
+			continue
 		}
 		if it.best != nil && it.p.servesStale(now, it.best.deadlines(), it.p.swr) {
 			b.c.countStale(it.key)
-			ch.fillMemory(it.p, it.key, it.best, it.f.stamp)
+			ch.fillMemory(it.p, it.key, it.best, it.f.since)
 			ch.flights.land(it.f, it.best, nil)
 			if b.load != nil {
-				due = append(due, &item[V]{key: it.key, p: it.p, held: it.best, seen: it.f.stamp})
+				due = append(due, &item[V]{key: it.key, p: it.p, held: it.best, seen: it.f.since})
 			}
 			continue
 		}
@@ -154,6 +186,7 @@ func (b *batch[V]) loadAll(ctx context.Context, items []*item[V]) {
 	keys := make([]string, len(items))
 	hard := items[0].p.hard
 	for i, it := range items {
+		it.walked = it.f.begin(ch)
 		keys[i] = it.key
 		if it.p.hard > 0 && (hard <= 0 || it.p.hard < hard) {
 			hard = it.p.hard
@@ -180,7 +213,7 @@ func (b *batch[V]) loadAll(ctx context.Context, items []*item[V]) {
 			ob.Load(it.key, took, store.KeyError(err, it.key))
 		}
 		if e, ok := b.landLoaded(ctx, it, values, err, took); ok {
-			fills = append(fills, promotion{key: it.key, entry: e, stamp: it.f.stamp, to: it.p.fillable(&it.fd)})
+			fills = append(fills, promotion{key: it.key, entry: e, stamp: it.f.since, to: it.p.fillable(&it.fd)})
 			replace[it.key] = it.fd.replace
 		}
 	}
@@ -205,7 +238,7 @@ func (b *batch[V]) landLoaded(ctx context.Context, it *item[V], values map[strin
 		ch.flights.land(it.f, nil, kerr)
 	default:
 		ch.counts.loadErrors.add(1)
-		c.failed(it.f, it.p, it.best, kerr)
+		c.failed(it.f, it.p, it.best, it.walked, kerr)
 	}
 	return store.Entry{}, false
 }

@@ -59,6 +59,7 @@ func (c *Cache[V]) renewable(f *flight, o *object[V], seen uint64) (best *object
 // at hand, fd what the tiers said.
 func (c *Cache[V]) load(ctx context.Context, f *flight, p *plan, load loader[V], best *object[V], fd *finding) {
 	ch := c.chain
+	seen := f.begin(ch)
 	r := Request[V]{Key: f.key}
 	if best != nil {
 		f.stale.Store(best)
@@ -76,14 +77,27 @@ func (c *Cache[V]) load(ctx context.Context, f *flight, p *plan, load loader[V],
 	}
 	switch {
 	case err == nil:
-		c.loaded(ctx, f, p, res, best, fd, took)
+		c.loaded(ctx, f, p, res, best, seen, fd, took)
 	case errors.Is(err, store.ErrNotFound):
 		ch.vanished(ctx, f, p, best != nil || len(fd.replace) > 0)
 		ch.flights.land(f, nil, err)
 	default:
 		ch.counts.loadErrors.add(1)
-		c.failed(f, p, best, err)
+		c.failed(f, p, best, seen, err)
 	}
+}
+
+// moment is a point in the process's history: no write is older that has not been
+// seen then, and no barrier.
+type moment struct{ since, epoch uint64 }
+
+// begin stamps a load. It returns the moment of the walk before, which is what the
+// value at hand can vouch for.
+func (f *flight) begin(c *Chain) moment {
+	m := moment{f.since, f.epoch}
+	f.epoch = c.epoch.Load()
+	f.since = c.hlc.Next() // past every version that the walk has seen
+	return m
 }
 
 // guarded calls a loader within hard (0: no bound of its own). A loader that
@@ -128,13 +142,13 @@ func guarded[R any](ctx context.Context, ch *Chain, what string, hard time.Durat
 
 // loaded lands a loaded value: memory first, so that whoever comes next hits,
 // then the waiters, then the tiers.
-func (c *Cache[V]) loaded(ctx context.Context, f *flight, p *plan, res Loaded[V], best *object[V], fd *finding, took time.Duration) {
+func (c *Cache[V]) loaded(ctx context.Context, f *flight, p *plan, res Loaded[V], best *object[V], seen moment, fd *finding, took time.Duration) {
 	if res.NotModified {
 		if best == nil {
-			c.failed(f, p, nil, fmt.Errorf("strata: loader of %q says not modified, but was given no value", f.key))
+			c.failed(f, p, nil, seen, fmt.Errorf("strata: loader of %q says not modified, but was given no value", f.key))
 			return
 		}
-		res.Value = best.value
+		res.Value, f.since, f.epoch = best.value, seen.since, seen.epoch
 		if res.Tags == nil {
 			res.Tags = best.tags()
 		}
@@ -142,7 +156,7 @@ func (c *Cache[V]) loaded(ctx context.Context, f *flight, p *plan, res Loaded[V]
 		res.Value = c.opts.Clone(res.Value)
 	}
 	if e, ok := c.accept(f, p, res.Value, res.WriteOptions, took); ok {
-		c.chain.fillTiers(ctx, &promotion{key: f.key, entry: e, stamp: f.stamp, to: p.fillable(fd)}, fd.replace)
+		c.chain.fillTiers(ctx, &promotion{key: f.key, entry: e, stamp: f.since, to: p.fillable(fd)}, fd.replace)
 	}
 }
 
@@ -158,10 +172,10 @@ func (c *Cache[V]) accept(f *flight, p *plan, v V, w WriteOptions, took time.Dur
 		ok = err == nil
 	}
 	l := p.lifeFor(now, w.TTL)
-	e.Version, e.Tags = f.stamp, p.tagsFor(f.key, w.Tags)
+	e.Version, e.Tags = f.since, p.tagsFor(f.key, w.Tags)
 	l.apply(&e)
 	o := c.object(p, v, l, now, &e, took, f.epoch)
-	c.chain.fillMemory(p, f.key, o, f.stamp)
+	c.chain.fillMemory(p, f.key, o, f.since)
 	c.chain.flights.land(f, o, nil)
 	return e, ok
 }
@@ -177,8 +191,9 @@ func (p *plan) fillable(fd *finding) []placed {
 
 // failed lands a load that failed: with the value at hand where the rule allows,
 // and with the error otherwise. A value that may still be served goes on being
-// served for a while from now before the load is tried again.
-func (c *Cache[V]) failed(f *flight, p *plan, best *object[V], err error) {
+// served for a while from now before the load is tried again; seen is when it was
+// found.
+func (c *Cache[V]) failed(f *flight, p *plan, best *object[V], seen moment, err error) {
 	ch := c.chain
 	if best == nil {
 		ch.flights.land(f, nil, err)
@@ -195,7 +210,7 @@ func (c *Cache[V]) failed(f *flight, p *plan, best *object[V], err error) {
 			fresh: best.fresh, expires: best.expires, version: best.version, cost: best.cost, more: best.more,
 		}
 		again.epoch.Store(best.epoch.Load())
-		ch.fillMemory(p, f.key, again, f.stamp)
+		ch.fillMemory(p, f.key, again, seen.since)
 		best = again
 	}
 	if now >= best.fresh && !p.servesStale(now, best.deadlines(), p.sie) {
@@ -214,8 +229,8 @@ func (c *Chain) vanished(ctx context.Context, f *flight, p *plan, held bool) {
 	if p.negative > 0 {
 		s := c.fences.of(f.key)
 		s.mu.Lock()
-		if s.at <= f.stamp {
-			c.absent.add(f.key, now, p.negative, f.stamp)
+		if s.at <= f.since {
+			c.absent.add(f.key, now, p.negative, f.since)
 		}
 		s.mu.Unlock()
 	}
@@ -227,10 +242,10 @@ func (c *Chain) vanished(ctx context.Context, f *flight, p *plan, held bool) {
 		return
 	}
 	defer k.unlock()
-	if !c.fences.open(f.key, f.stamp) {
+	if !c.fences.open(f.key, f.since) {
 		return
 	}
-	o := &operation{key: f.key, plan: c.deletePlan(f.key), version: f.stamp, deleted: true}
+	o := &operation{key: f.key, plan: c.deletePlan(f.key), version: f.since, deleted: true}
 	if err := c.conclude(ctx, o, c.writeTiers(ctx, o)); err != nil {
 		c.report(err)
 	}

@@ -91,32 +91,68 @@ func (c *Cache[V]) await(ctx context.Context, f *flight, p *plan, loads bool) (*
 	}
 }
 
+// maxWalks is how often a walk that a write overtook is begun anew before the
+// last one keeps writers away.
+const maxWalks = 3
+
 // fly does the work of f: memory once more, pending writes, tiers, loader.
 func (c *Cache[V]) fly(ctx context.Context, f *flight, p *plan, load loader[V]) {
-	ch := c.chain
-	held := c.again(f.key)
-	if c.settled(f, held) {
-		return
+	for try := 1; ; try++ {
+		held := c.again(f.key)
+		if c.settled(f, held) {
+			return
+		}
+		fd := c.lookup(ctx, f, p, try == maxWalks)
+		best, _ := fd.obj.(*object[V])
+		best = usable(fd, best, held)
+		if !c.overtaken(f, p, best, load != nil, try) {
+			c.finish(ctx, f, p, load, fd, best)
+			return
+		}
 	}
-	fd := c.lookup(ctx, f, p)
-	best, _ := fd.obj.(*object[V])
-	best = fresher(best, held)
+}
+
+// usable returns the newer of what a walk and memory had, if any of it may still
+// be served.
+func usable[V any](fd *finding, found, held *object[V]) *object[V] {
+	best := fresher(found, held)
+	if fd.deleted || best != nil && time.Now().UnixNano() >= best.expires {
+		return nil
+	}
+	return best
+}
+
+// overtaken reports whether a write began or ended while f walked, and prepares f
+// for another walk then: it may have seen one tier before the write and the next
+// after it, and readers to come the other way around. Where the walk answers, f is
+// taken off the list first: who comes now starts his own, and what f found was
+// true at that moment. The last walk is not overtaken, for it kept writers away.
+func (c *Cache[V]) overtaken(f *flight, p *plan, best *object[V], loads bool, try int) bool {
+	now := time.Now().UnixNano()
+	if !loads || best != nil && (now < best.fresh || p.servesStale(now, best.deadlines(), p.swr)) {
+		c.chain.flights.remove(f)
+	}
+	if try >= maxWalks || c.chain.fences.open(f.key, f.since) {
+		return false
+	}
+	f.since = c.chain.hlc.Next()
+	return true
+}
+
+// finish lands what a walk came to, or loads. best is a value at hand.
+func (c *Cache[V]) finish(ctx context.Context, f *flight, p *plan, load loader[V], fd *finding, best *object[V]) {
+	ch := c.chain
 	now := time.Now().UnixNano()
 	switch {
-	case fd.deleted:
-		best = nil
-	case best != nil && now >= best.expires:
-		best = nil
-	case fd.found && best != nil && now < best.fresh:
+	case best != nil && now < best.fresh:
 		c.arrive(f, p, fd, best)
 		return
-	}
-	if best != nil && p.servesStale(now, best.deadlines(), p.swr) {
+	case best != nil && p.servesStale(now, best.deadlines(), p.swr):
 		c.countStale(f.key)
-		ch.fillMemory(p, f.key, best, f.stamp)
+		ch.fillMemory(p, f.key, best, f.since)
 		ch.flights.land(f, best, nil)
 		if load != nil {
-			c.refresh(ctx, p, f.key, load, best, f.stamp)
+			c.refresh(ctx, p, f.key, load, best, f.since)
 		}
 		return
 	}
@@ -139,11 +175,16 @@ func (c *Cache[V]) settled(f *flight, held *object[V]) bool {
 	ch := c.chain
 	now := time.Now().UnixNano()
 	switch {
-	case held != nil && now < held.fresh:
-		c.hitInMemory(f.key)
-		ch.flights.land(f, held, nil)
-	case held != nil && now < held.hot:
-		c.countStale(f.key)
+	case held != nil && now < max(held.fresh, held.hot):
+		ch.flights.remove(f)
+		if held = c.again(f.key); held == nil || now >= max(held.fresh, held.hot) {
+			return false // a write, just now
+		}
+		if now < held.fresh {
+			c.hitInMemory(f.key)
+		} else {
+			c.countStale(f.key)
+		}
 		ch.flights.land(f, held, nil)
 	case held == nil && ch.absent.has(f.key, now):
 		ch.counts.negative.add(1)
@@ -175,8 +216,13 @@ func fresher[V any](a, b *object[V]) *object[V] {
 }
 
 // lookup walks for f and decodes what it finds, which is then in the finding's
-// obj.
-func (c *Cache[V]) lookup(ctx context.Context, f *flight, p *plan) *finding {
+// obj. alone keeps those writers away that hold the key's lock.
+func (c *Cache[V]) lookup(ctx context.Context, f *flight, p *plan, alone bool) *finding {
+	if alone {
+		if k := c.chain.locks.ref(f.key); k.lock(ctx) == nil {
+			defer k.unlock()
+		}
+	}
 	return c.chain.walk(ctx, p, f.key, func(fd *finding) verdict { return c.judge(f, p, fd) })
 }
 
@@ -208,10 +254,10 @@ func (c *Cache[V]) judge(f *flight, p *plan, fd *finding) verdict {
 func (c *Cache[V]) arrive(f *flight, p *plan, fd *finding, o *object[V]) {
 	ch := c.chain
 	ch.countHit(p, fd.from, f.key)
-	ch.fillMemory(p, f.key, o, f.stamp)
+	ch.fillMemory(p, f.key, o, f.since)
 	ch.flights.land(f, o, nil)
 	if len(fd.to) > 0 {
-		ch.filler.promote(promotion{key: f.key, entry: fd.entry, stamp: f.stamp, to: fd.to})
+		ch.filler.promote(promotion{key: f.key, entry: fd.entry, stamp: f.since, to: fd.to})
 	}
 }
 

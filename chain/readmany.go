@@ -46,6 +46,10 @@ type item[V any] struct {
 	fd   finding
 	best *object[V]
 	skip []*tier
+
+	walked moment // before the load
+	try    int    // which walk this is
+	again  bool   // a write overtook it
 }
 
 func (c *Cache[V]) getMany(ctx context.Context, keys []string, load BatchLoader[V]) (Results[V], error) {

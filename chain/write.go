@@ -19,13 +19,13 @@ type operation struct {
 }
 
 // begin draws the operation's version and turns away every fill and flight that
-// began before it.
+// began before it. c.fences.end must follow.
 func (c *Chain) begin(o *operation) {
 	o.stamp(c.hlc.Next())
 	if o.plan.has(policy.WriteAround) {
 		o.obj = nil // the nearer tiers, memory among them, forget the key
 	}
-	c.fences.raise(o.key, o.version)
+	c.fences.begin(o.key, o.version)
 }
 
 // stamp gives the operation its version.
@@ -148,10 +148,12 @@ func (c *Chain) tryFree(o *operation) (full *queue, end uint64) {
 func (c *Chain) writeLocked(ctx context.Context, o *operation) error {
 	k := c.locks.ref(o.key)
 	c.begin(o)
+	defer c.fences.end(o.key)
 	if err := k.lock(ctx); err != nil {
 		return err
 	}
 	defer k.unlock()
+	c.fences.raise(o.key, c.hlc.Next()) // a fill may have held the lock until now
 	if k.last > o.version {
 		return nil // a later operation has been carried out already
 	}

@@ -47,6 +47,11 @@ func (c *Chain) writeMany(ctx context.Context, ops []*operation, be *store.Batch
 			c.begin(o)
 		}
 	})
+	defer func() {
+		for _, key := range keys {
+			c.fences.end(key)
+		}
+	}()
 	if err != nil {
 		for _, key := range keys {
 			be = be.Add(key, err)
@@ -54,6 +59,9 @@ func (c *Chain) writeMany(ctx context.Context, ops []*operation, be *store.Batch
 		return be.ErrOrNil()
 	}
 	defer unlockAll(locks)
+	for _, key := range keys {
+		c.fences.raise(key, c.hlc.Next())
+	}
 	last := make(map[string]*keyLock, len(locks))
 	for _, k := range locks {
 		last[k.key] = k
