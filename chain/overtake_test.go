@@ -25,7 +25,7 @@ func TestReadsDoNotGoBackInTime(t *testing.T) {
 				get := func() string {
 					if batch {
 						r, err := cache.GetMany(t.Context(), []string{"k", "other"})
-						must(t, err)
+						noErr(t, err)
 						return r["k"].Value
 					}
 					v, _ := cache.Get(t.Context(), "k")
@@ -36,7 +36,7 @@ func TestReadsDoNotGoBackInTime(t *testing.T) {
 					if key != "k" {
 						return
 					}
-					must(t, cache.Set(t.Context(), "k", "1")) // the reader has passed the near tier
+					noErr(t, cache.Set(t.Context(), "k", "1")) // the reader has passed the near tier
 					near.Inject(faultstore.Fault{Op: faultstore.OpSet, Hang: true})
 					go func() { second <- cache.Set(t.Context(), "k", "2") }()
 					synctest.Wait() // it has written the far tier
@@ -46,7 +46,7 @@ func TestReadsDoNotGoBackInTime(t *testing.T) {
 					t.Errorf("memory %v, batch %v: a read returned %q, and one that began after it %q", memory, batch, first, then)
 				}
 				near.Reset()
-				must(t, <-second)
+				noErr(t, <-second)
 				if last := get(); last != "2" {
 					t.Errorf("after the write: %q", last)
 				}
