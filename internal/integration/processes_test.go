@@ -1,0 +1,111 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stratacache/strata/internal/redistest"
+)
+
+// A write or delete in one process is soon seen by another that holds the old
+// value in its memory.
+func TestProcessesSeeEachOther(t *testing.T) {
+	srv, prefix := redistest.Shared(t), redistest.Prefix()
+	a := startWorker(t, settings{Redis: srv.Addr, Prefix: prefix})
+	b := startWorker(t, settings{Redis: srv.Addr, Prefix: prefix})
+	a.must(order{Op: "set", Key: "k", Value: "0"})
+	b.until("k", "0")
+	var took []time.Duration
+	for i := 1; i <= 100; i++ {
+		v := fmt.Sprint(i)
+		a.must(order{Op: "set", Key: "k", Value: v})
+		took = append(took, b.until("k", v))
+	}
+	slices.Sort(took)
+	t.Logf("the other process saw a write after %v at the median, %v at most", took[len(took)/2], took[len(took)-1])
+	a.must(order{Op: "delete", Key: "k"})
+	b.until("k", "")
+}
+
+// keys returns n keys with the value.
+func keys(n int, value string) map[string]string {
+	m := make(map[string]string, n)
+	for i := range n {
+		m[fmt.Sprint("k", i)] = value
+	}
+	return m
+}
+
+// A process that was cut off serves no old value once it has caught up: by
+// replay, or where the stream no longer has what it missed, by looking anew.
+func TestProcessCatchesUp(t *testing.T) {
+	for _, trimmed := range []bool{false, true} {
+		t.Run(fmt.Sprint("trimmed=", trimmed), func(t *testing.T) {
+			srv := redistest.Start(t)
+			proxy := redistest.NewProxy(t, srv.Addr)
+			a := startWorker(t, settings{Redis: srv.Addr, Prefix: "p:"})
+			b := startWorker(t, settings{Redis: proxy.Addr, Prefix: "p:", Dir: t.TempDir()})
+			const n = 1000
+			a.must(order{Op: "setmany", Many: keys(n, "old")})
+			a.must(order{Op: "set", Key: "marker", Value: "old"})
+			b.until("marker", "old")
+			for i := range n {
+				b.get(fmt.Sprint("k", i)) // in its memory now, and its disk
+			}
+			b.must(order{Op: "flush"})
+			proxy.Cut()
+			for i := range n {
+				a.must(order{Op: "set", Key: fmt.Sprint("k", i), Value: "new"})
+			}
+			a.must(order{Op: "delete", Key: "k7"})
+			a.must(order{Op: "flush"})
+			if trimmed {
+				c := srv.Client(t)
+				if err := c.XTrimMaxLen(context.Background(), "__strata:feed:p:", 1).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			proxy.Mend(t)
+			a.must(order{Op: "set", Key: "marker", Value: "new"})
+			b.until("marker", "new")
+			for i := range n {
+				want := "new"
+				if i == 7 {
+					want = ""
+				}
+				if got := b.get(fmt.Sprint("k", i)); got != want {
+					t.Fatalf("k%d = %q after the replay; want %q", i, got, want)
+				}
+			}
+		})
+	}
+}
+
+// A process that was down does not serve from its disk what another has replaced
+// meanwhile, although Redis has lost everything.
+func TestProcessRestartsWithOldDisk(t *testing.T) {
+	srv, dir := redistest.Start(t), t.TempDir()
+	a := startWorker(t, settings{Redis: srv.Addr, Prefix: "p:"})
+	b := startWorker(t, settings{Redis: srv.Addr, Prefix: "p:", Dir: dir})
+	b.must(order{Op: "set", Key: "changed", Value: "old"})
+	b.must(order{Op: "set", Key: "same", Value: "old"})
+	a.until("same", "old")
+	time.Sleep(500 * time.Millisecond) // b has read its own announcements, and so has a place to go on from
+	b.must(order{Op: "close"})
+	a.must(order{Op: "set", Key: "changed", Value: "new"})
+	a.must(order{Op: "delete", Key: "changed"})
+	a.must(order{Op: "flush"})
+	if err := srv.Client(t).Del(context.Background(), "p:same", "p:changed").Err(); err != nil {
+		t.Fatal(err)
+	}
+	b = startWorker(t, settings{Redis: srv.Addr, Prefix: "p:", Dir: dir})
+	a.must(order{Op: "set", Key: "marker", Value: "1"})
+	b.until("marker", "1")
+	b.until("changed", "")
+	if got := b.get("same"); got != "old" {
+		t.Errorf("same = %q; want what the disk holds, for nobody has changed it", got)
+	}
+}
