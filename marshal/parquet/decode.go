@@ -156,7 +156,13 @@ func (d *decoder) group(g int, s span, base unsafe.Pointer) error {
 			return err
 		}
 		rows := int(d.meta.groups[g].rows)
-		if body := directBody(c, l, k, pages, rows); body != nil {
+		body := inPlace(c, l, k, pages, rows)
+		if body == nil {
+			if body, err = d.unpacked(c, l, k, pages, rows); err != nil {
+				return fmt.Errorf("parquet: column %q: %w", c.name, err)
+			}
+		}
+		if body != nil {
 			d.direct = append(d.direct, directColumn{c: c, l: l, body: body})
 			continue
 		}

@@ -73,18 +73,20 @@ func appendDeltaBlock(b []byte, deltas []int64) []byte {
 
 // appendPacked appends perMini values of width bits, missing ones as zero.
 func appendPacked(b []byte, mini []int64, least int64, width int) []byte {
-	at := len(b)
-	b = append(b, make([]byte, perMini*width/8)...)
-	out := b[at:]
-	for i, d := range mini {
-		v, pos := uint64(d-least), i*width
-		for left := width; left > 0; {
-			shift := pos % 8
-			out[pos/8] |= byte(v << shift)
-			v >>= 8 - shift
-			pos += 8 - shift
-			left -= 8 - shift
+	var acc uint64
+	n, at := 0, len(b)
+	for _, d := range mini {
+		v := uint64(d - least)
+		acc |= v << n
+		if n += width; n >= 64 {
+			b = le.AppendUint64(b, acc)
+			n -= 64
+			acc = v >> (width - n)
 		}
+	}
+	for rest := perMini*width/8 - (len(b) - at); rest > 0; rest-- {
+		b = append(b, byte(acc))
+		acc >>= 8
 	}
 	return b
 }
@@ -178,23 +180,50 @@ func (d *deltas) bits() uint64 {
 	return v
 }
 
+// undelta returns n values in PLAIN form, fewer where b is damaged.
+func undelta(b []byte, n, size int) []byte {
+	d := newDeltas(b)
+	out := make([]byte, 0, n*size)
+	for len(out) < n*size {
+		if d.first || d.width > 56 || d.pos/8+int(d.width)*d.inMini/8+16 > len(b) || d.inMini == 0 {
+			v, ok := d.next()
+			if !ok {
+				break
+			}
+			out = appendInt(out, v, size)
+			continue
+		}
+		// The rest of the miniblock, by loads of 64 bits.
+		mask, last := uint64(1)<<d.width-1, d.last
+		for k := min(d.inMini, d.left, n-len(out)/size); k > 0; k-- {
+			last += d.least + int64(le.Uint64(b[d.pos/8:])>>(d.pos%8)&mask)
+			d.pos += int(d.width)
+			d.inMini--
+			d.left--
+			out = appendInt(out, last, size)
+		}
+		d.last = last
+		if d.left == 0 {
+			break
+		}
+	}
+	return out
+}
+
+func appendInt(b []byte, v int64, size int) []byte {
+	if size == 4 {
+		return le.AppendUint32(b, uint32(v))
+	}
+	return le.AppendUint64(b, uint64(v))
+}
+
 // end returns the position after the last value: the last block's miniblocks
 // are complete, but those without any value are not stored.
 func (d *deltas) end() int { return d.i }
 
-// appendSplit appends PLAIN values of size bytes in BYTE_STREAM_SPLIT form: all
-// first bytes, then all second ones, and so on.
-func appendSplit(b, plain []byte, size int) []byte {
-	n := len(plain) / size
-	for k := range size {
-		for i := range n {
-			b = append(b, plain[i*size+k])
-		}
-	}
-	return b
-}
-
-// appendJoined is the reverse of appendSplit.
+// appendJoined appends the values of size bytes that split holds in
+// BYTE_STREAM_SPLIT form, which has all first bytes, then all second ones, and
+// so on, in PLAIN form.
 func appendJoined(b, split []byte, size int) []byte {
 	n := len(split) / size
 	at := len(b)

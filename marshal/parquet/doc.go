@@ -37,10 +37,11 @@
 // # What is written
 //
 // A plain file that every Parquet reader opens: one page for each column of a
-// row group, values PLAIN and uncompressed unless [Options] say otherwise,
-// counts of nulls and bounds of values for each column (no bounds where there
-// is a NaN, since readers order it differently), and the first time column
-// declared as sorted where its rows are. Rows keep their order. Encoding costs
+// row group, values PLAIN and uncompressed unless [Options] say otherwise (the
+// times of small groups excepted, see [Plain]), counts of nulls and bounds of
+// values for each column (no bounds where there is a NaN, since readers order
+// it differently), and the first time column declared as sorted where its rows
+// are. Rows keep their order. Encoding costs
 // little more than copying the values: the metadata is rendered when the codec
 // is made, and rows are read by offset, without reflection.
 //

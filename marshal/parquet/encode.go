@@ -85,13 +85,12 @@ func (e *encoder) rows(base unsafe.Pointer, n int) error {
 // place first and are filled together, block by block.
 func (e *encoder) group(base unsafe.Pointer, n int) error {
 	inPlace := e.p.opts.Compression == Uncompressed && e.p.opts.Encoding == Plain && !e.p.opts.Checksums
-	begin := len(e.dst)
 	e.stats = slices.Grow(e.stats[:0], len(e.p.cols))[:len(e.p.cols)]
 	for i := range e.p.cols {
 		c, s := &e.p.cols[i], &e.stats[i]
 		s.reset()
 		s.at = len(e.dst)
-		if !inPlace || !c.direct() {
+		if !inPlace || !c.inPlace(n) {
 			if err := e.chunk(c, s, base, n); err != nil {
 				return err
 			}
@@ -112,9 +111,13 @@ func (e *encoder) group(base unsafe.Pointer, n int) error {
 	if err := e.checkTimes(); err != nil {
 		return err
 	}
-	e.appendGroup(begin, n)
+	e.appendGroup(n)
 	return nil
 }
+
+// inPlace reports whether the column's pages in groups of n rows are an array
+// of values and nothing else.
+func (c *column) inPlace(n int) bool { return c.direct() && c.layoutOf(n).encoding == encPlain }
 
 // fill copies the direct columns of n rows to their places.
 func (e *encoder) fill(base unsafe.Pointer, n int) {
@@ -123,7 +126,7 @@ func (e *encoder) fill(base unsafe.Pointer, n int) {
 		block := unsafe.Add(base, uintptr(lo)*e.p.stride)
 		for i := range e.p.cols {
 			c, s := &e.p.cols[i], &e.stats[i]
-			if !c.direct() {
+			if s.body == 0 {
 				continue
 			}
 			body := e.dst[s.body+lo*c.size:][:rows*c.size]
@@ -157,12 +160,10 @@ func (e *encoder) chunk(c *column, s *colStats, base unsafe.Pointer, n int) erro
 	if c.optional {
 		e.page = appendLevels(e.page, e.present, n, s.nulls)
 	}
-	switch c.encoding {
-	case encDelta:
+	encoding := c.layoutOf(n).encoding
+	if encoding == encDelta {
 		e.page = appendDelta(e.page, values, c.size)
-	case encSplit:
-		e.page = appendSplit(e.page, values, c.size)
-	default:
+	} else {
 		e.page = append(e.page, values...)
 	}
 	if len(e.page) > math.MaxInt32 {
@@ -177,7 +178,7 @@ func (e *encoder) chunk(c *column, s *colStats, base unsafe.Pointer, n int) erro
 		sum := crc32.ChecksumIEEE(body)
 		crc = &sum
 	}
-	e.dst = appendPageHeader(e.dst, n, c.encoding, len(e.page), len(body), crc)
+	e.dst = appendPageHeader(e.dst, n, encoding, len(e.page), len(body), crc)
 	head := len(e.dst) - s.at
 	e.dst = append(e.dst, body...)
 	s.raw, s.stored = head+len(e.page), head+len(body)
@@ -243,27 +244,22 @@ func appendPageHeader(b []byte, n, encoding, raw, stored int, crc *uint32) []byt
 	return append(b, tStop, tStop)
 }
 
-// appendGroup renders the metadata of the row group whose pages began at begin.
-func (e *encoder) appendGroup(begin, n int) {
+// appendGroup renders the metadata of a row group of n rows.
+func (e *encoder) appendGroup(n int) {
 	b := putList(field(e.groups, 1, tList), len(e.p.cols), tStruct)
-	var raw, stored int64
+	var raw int64
 	for i := range e.p.cols {
 		s := &e.stats[i]
 		b = e.appendChunk(b, &e.p.cols[i], s, n)
 		raw += int64(s.raw)
-		stored += int64(s.stored)
 	}
 	b = fieldInt(b, 1, tI64, raw)
 	b = fieldInt(b, 1, tI64, int64(n))
-	last := 3
 	if i := e.p.sortCol; i >= 0 && e.stats[i].sorted && !e.p.cols[i].optional {
 		b = putList(field(b, 1, tList), 1, tStruct)
 		b = fieldInt(b, 1, tI32, int64(i))
 		b = append(field(field(b, 1, tFalse), 1, tFalse), tStop)
-		last = 4
 	}
-	b = fieldInt(b, 5-last, tI64, int64(begin-e.start))
-	b = fieldInt(b, 1, tI64, stored)
 	b = append(b, tStop)
 	e.groups = b
 	e.nGroup++
@@ -272,7 +268,7 @@ func (e *encoder) appendGroup(begin, n int) {
 // appendChunk renders a ColumnChunk.
 func (e *encoder) appendChunk(b []byte, c *column, s *colStats, n int) []byte {
 	b = fieldInt(b, 2, tI64, 0)
-	b = append(field(b, 1, tStruct), c.chunkHead...)
+	b = append(field(b, 1, tStruct), c.layoutOf(n).head...)
 	b = fieldInt(b, 1, tI64, int64(n))
 	b = fieldInt(b, 1, tI64, int64(s.raw))
 	b = fieldInt(b, 1, tI64, int64(s.stored))
@@ -301,5 +297,6 @@ func (e *encoder) footer(n int) {
 	}
 	b = append(b, tStop)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(b)-at))
-	e.dst = append(b, "PAR1"...)
+	b = append(b, "PAR1"...)
+	e.dst = b
 }

@@ -21,6 +21,31 @@ func appendLevels(b, present []byte, n, nulls int) []byte {
 	return b
 }
 
+// skipFullLevels returns the values of a version 1 page of an optional column in
+// which n rows have a value; nil where some have none.
+func skipFullLevels(page []byte, n int) []byte {
+	if len(page) < 4 || uint64(le.Uint32(page)) > uint64(len(page)-4) {
+		return nil
+	}
+	end := 4 + int(le.Uint32(page))
+	levels := hybrid{b: page[4:end], width: 1}
+	for left := n; left > 0; {
+		if levels.left == 0 && !levels.run() {
+			return nil
+		}
+		if !levels.packd && levels.value == 1 { // the usual case: one long run
+			left -= int(min(levels.left, uint64(left)))
+			levels.left = 0
+			continue
+		}
+		if v, ok := levels.next(); !ok || v == 0 {
+			return nil
+		}
+		left--
+	}
+	return page[end:]
+}
+
 // hybrid reads the RLE and bit-packed hybrid:
 // https://parquet.apache.org/docs/file-format/data-pages/encodings/#RLE
 type hybrid struct {

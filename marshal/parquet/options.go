@@ -21,12 +21,12 @@ type Encoding int
 
 // The encodings that this package writes.
 const (
-	// Plain puts fixed-width values next to each other. It is the default.
+	// Plain puts fixed-width values next to each other, but for the times of
+	// row groups of up to 4,096 rows, of which the differences are packed
+	// (DELTA_BINARY_PACKED). It is the default.
 	Plain Encoding = iota
-	// Compact packs the differences of integers and timestamps
-	// (DELTA_BINARY_PACKED) and splits the bytes of floats
-	// (BYTE_STREAM_SPLIT), for use together with Zstd. Rows can then no longer
-	// be read in place.
+	// Compact packs the differences of all integers and times, with or without
+	// Compression. Their rows can then no longer be read in place.
 	Compact
 )
 

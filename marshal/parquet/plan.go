@@ -65,9 +65,16 @@ type column struct {
 	elem reflect.Type // what a pointer field points to
 	phys int
 	size int // bytes of a PLAIN value; 0: variable or bits
-	// chunkHead is the constant beginning of the column's ColumnMetaData.
-	chunkHead []byte
-	encoding  int
+	// large and small are how the column is stored in row groups of more than
+	// smallRows and of fewer.
+	large, small layout
+}
+
+// layout is an encoding with the constant beginning of the ColumnMetaData of
+// chunks that have it.
+type layout struct {
+	encoding int
+	head     []byte
 }
 
 // plan is how one struct type maps to columns. It is made once per Codec and
@@ -274,6 +281,6 @@ func physOf(k kind) (phys, size int) {
 	return physInt32, 4
 }
 
-// plain reports whether every page of the column is an array of values without
-// levels, so that rows can be written and read in place.
+// direct reports whether every page of the column is an array of values without
+// levels, as far as the type is concerned.
 func (c *column) direct() bool { return !c.optional && c.size > 0 }

@@ -52,7 +52,7 @@ func (d *decoder) spanOf(g int, req request) span {
 			return span{hi: rows}
 		}
 	}
-	body := directBody(&d.p.cols[d.p.sortCol], l, k, pages, rows)
+	body := inPlace(&d.p.cols[d.p.sortCol], l, k, pages, rows)
 	if body == nil || d.meta.groups[g].sortedBy != leaf {
 		return all
 	}

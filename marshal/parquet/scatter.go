@@ -2,33 +2,85 @@ package parquet
 
 import (
 	"fmt"
+	"hash/crc32"
 	"math"
 	"time"
 	"unsafe"
 )
 
-// directColumn is a column chunk whose values can be read in place: a single
-// PLAIN page without nulls and compression, of the very type of the field.
+// directColumn is a column chunk whose values lie next to each other in PLAIN
+// form, in the file itself or after unpacking: a single page without nulls, of
+// the very type of the field.
 type directColumn struct {
 	c    *column
 	l    *leaf
 	body []byte
 }
 
-// directBody returns the values of such a chunk, nil if it is not one.
-func directBody(c *column, l *leaf, k *chunkMeta, pages []byte, rows int) []byte {
-	if l.optional || c.optional || k.codec != codecNone || c.size == 0 || c.size != l.size || k.dict > 0 || !c.same(l) {
-		return nil
+// directPage returns the header and bytes of the page that holds all values of
+// such a chunk; ok is false where there is none.
+func directPage(c *column, l *leaf, k *chunkMeta, pages []byte, rows int) (h pageHeader, page []byte, ok bool) {
+	if c.optional || c.size == 0 || c.size != l.size || k.dict > 0 || !c.same(l) {
+		return h, nil, false
 	}
 	cur := cursor{b: pages}
-	var h pageHeader
-	if !h.read(&cur) || h.typ != pageData || h.encoding != encPlain || h.n != rows || h.hasCRC {
+	if !h.read(&cur) || h.typ != pageData || h.n != rows || h.stored > len(pages)-cur.i {
+		return h, nil, false
+	}
+	switch h.encoding {
+	case encPlain, encSplit, encDelta:
+	default:
+		return h, nil, false
+	}
+	return h, pages[cur.i : cur.i+h.stored], true
+}
+
+// inPlace returns the values of a chunk that can be read from the file as they
+// are, nil if they cannot.
+func inPlace(c *column, l *leaf, k *chunkMeta, pages []byte, rows int) []byte {
+	h, page, ok := directPage(c, l, k, pages, rows)
+	if !ok || l.optional || k.codec != codecNone || h.encoding != encPlain || h.hasCRC || h.raw != h.stored || len(page)/c.size < rows {
 		return nil
 	}
-	if h.raw != h.stored || h.raw > len(pages)-cur.i || h.raw/c.size < rows {
-		return nil
+	return page[:rows*c.size]
+}
+
+// unpacked returns the values of a chunk that has to be verified, decompressed
+// or decoded first. It returns nil for what the slower way must read, or must
+// find wrong.
+func (d *decoder) unpacked(c *column, l *leaf, k *chunkMeta, pages []byte, rows int) ([]byte, error) {
+	h, page, ok := directPage(c, l, k, pages, rows)
+	if !ok || l.optional && k.nulls != 0 || h.hasCRC && crc32.ChecksumIEEE(page) != h.crc {
+		return nil, nil
 	}
-	return pages[cur.i : cur.i+rows*c.size]
+	page, err := d.unpack(k.codec, page, h.raw)
+	if err != nil {
+		return nil, err
+	}
+	if l.optional {
+		if page = skipFullLevels(page, rows); page == nil {
+			return nil, nil
+		}
+	}
+	switch h.encoding {
+	case encSplit:
+		if len(page)%c.size != 0 {
+			return nil, nil
+		}
+		if err := d.take(int64(len(page))); err != nil {
+			return nil, err
+		}
+		page = appendJoined(nil, page, c.size)
+	case encDelta:
+		if err := d.take(int64(rows) * int64(c.size)); err != nil {
+			return nil, err
+		}
+		page = undelta(page, rows, c.size)
+	}
+	if len(page)/c.size < rows {
+		return nil, nil
+	}
+	return page[:rows*c.size], nil
 }
 
 // same reports whether the leaf holds the type of the field, so that values

@@ -26,7 +26,7 @@ const (
 	repRepeated = 2
 )
 
-const createdBy = "strata parquet version 1.0.0"
+const createdBy = "strata version 1"
 
 // Logical types that this package tells apart: fields of the LogicalType union.
 const (
@@ -58,16 +58,11 @@ const (
 func (p *plan) prepare() {
 	for i := range p.cols {
 		c := &p.cols[i]
-		c.encoding = encPlain
-		if p.opts.Encoding == Compact {
-			switch c.phys {
-			case physInt32, physInt64:
-				c.encoding = encDelta
-			case physFloat, physDoubl:
-				c.encoding = encSplit
-			}
+		c.large = c.layout(p.opts.encodingOf(c), &p.opts)
+		c.small = c.large
+		if c.kind == kTime {
+			c.small = c.layout(encDelta, &p.opts)
 		}
-		c.chunkHead = c.renderChunkHead(p.opts.codec())
 		p.leaves[0] = append(p.leaves[0], c.leaf(unitMicros))
 		p.leaves[1] = append(p.leaves[1], c.leaf(unitNanos))
 	}
@@ -75,18 +70,44 @@ func (p *plan) prepare() {
 	p.schema[1] = p.renderSchema(unitNanos)
 }
 
+// encodingOf is the encoding of a column in large row groups.
+func (o *Options) encodingOf(c *column) int {
+	if o.Encoding == Compact && (c.phys == physInt32 || c.phys == physInt64) {
+		return encDelta
+	}
+	return encPlain
+}
+
+// smallRows is up to which number of rows times are stored as differences even
+// by the Plain encoding: regular times shrink to half or less, and to decode
+// them all costs no more than a search in a large group.
+const smallRows = 4096
+
+// layoutOf returns how the column is stored in a group of n rows.
+func (c *column) layoutOf(n int) *layout {
+	if n <= smallRows {
+		return &c.small
+	}
+	return &c.large
+}
+
 // codec is the format's number of the compression.
 func (o *Options) codec() int {
 	return [...]int{Uncompressed: codecNone, Snappy: codecSnappy, Zstd: codecZstd}[o.Compression]
 }
 
-// renderChunkHead renders the first four fields of ColumnMetaData.
-func (c *column) renderChunkHead(codec int) []byte {
+// layout renders the first four fields of ColumnMetaData.
+func (c *column) layout(encoding int, o *Options) layout {
 	b := fieldInt(nil, 1, tI32, int64(c.phys))
-	b = putList(field(b, 1, tList), 2, tI32)
-	b = zigzag(zigzag(b, int64(c.encoding)), encRLE)
+	b = field(b, 1, tList)
+	if c.optional {
+		b = zigzag(putList(b, 2, tI32), encRLE) // of the levels
+	} else {
+		b = putList(b, 1, tI32)
+	}
+	b = zigzag(b, int64(encoding))
 	b = putString(putList(field(b, 1, tList), 1, tBinary), c.name)
-	return fieldInt(b, 1, tI32, int64(codec))
+	return layout{encoding: encoding, head: fieldInt(b, 1, tI32, int64(o.codec()))}
 }
 
 // renderSchema renders the version and schema of FileMetaData. auto is the
@@ -117,7 +138,7 @@ func (c *column) renderElement(b []byte, auto unit) []byte {
 	case c.kind == kString:
 		b = fieldInt(b, 2, tI32, convUTF8)
 		b = append(field(b, 4, tStruct), logicalString<<4|tStruct, tStop, tStop)
-	case c.kind >= kInt8 && c.kind <= kUint64:
+	case c.kind >= kInt8 && c.kind <= kUint64 && c.kind != kInt32 && c.kind != kInt64:
 		b = c.renderInteger(b)
 	}
 	return append(b, tStop)
