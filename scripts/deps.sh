@@ -43,11 +43,17 @@ ensure_cc() {
 Without one, "make test-short" runs the tests that need neither it nor Redis.'
 }
 
-ensure_redis() {
-	command -v redis-server >/dev/null && return
-	apt_install redis-server || brew_install redis || true
+# Valkey is a fork of Redis; the tests accept either, and what
+# STRATA_REDIS_SERVER names before both.
+have_redis() {
 	hash -r
-	command -v redis-server >/dev/null && return
+	command -v "${STRATA_REDIS_SERVER:-redis-server}" >/dev/null || command -v valkey-server >/dev/null
+}
+
+ensure_redis() {
+	have_redis && return
+	apt_install redis-server || brew_install redis || true
+	have_redis && return
 	die 'redis-server is needed: the tests start their own on a free port.
   Debian, Ubuntu:  sudo apt-get install redis-server
   Fedora:          sudo dnf install redis

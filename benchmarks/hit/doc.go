@@ -1,0 +1,23 @@
+// Package hit measures the most frequent thing a cache does: it answers from
+// memory. Each benchmark runs a chain with a memory tier beside other caches on
+// the same keys, in the same order, in one process.
+//
+// # Method
+//
+// Every cache holds all 100,000 keys with a TTL of an hour, and is read by a
+// Zipf(1.01) sequence of them, so that what differs is the cost of a hit and not
+// the hit ratio. TestEveryCacheHits checks that each of them does hit, with the
+// right value. Values are strings of 16 bytes or structs of 64. Serial is one
+// goroutine; parallel is GOMAXPROCS of them, each at its own place in the
+// sequence.
+//
+// Ristretto appears twice: with a TTL, which is what a cache needs and what the
+// others are compared with, and without, as the lower bound.
+//
+// # Reading the result
+//
+// Absolute times depend on the machine and on what else it does. Compare columns
+// of one run:
+//
+//	make bench BENCH=BenchmarkGet
+package hit

@@ -1,0 +1,3 @@
+package hit
+
+func subjects[V any]() []subject[V] { return peers[V]() }
