@@ -1,3 +1,66 @@
 package hit
 
-func subjects[V any]() []subject[V] { return peers[V]() }
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stratacache/strata/chain"
+	"github.com/stratacache/strata/policy"
+	"github.com/stratacache/strata/store/memstore"
+)
+
+// subjects are all caches that are measured, strata first.
+func subjects[V any]() []subject[V] {
+	return append([]subject[V]{{"strata", openStrata[V]}, {"strata-getorload", openStrataLoad[V]}}, peers[V]()...)
+}
+
+// newStrata returns a chain with a memory tier that holds all keys.
+func newStrata[V any](tb testing.TB, value func(int) V) *chain.Cache[V] {
+	tb.Helper()
+	rules, err := policy.New(policy.Rule{Keys: policy.MustPattern("price:{symbol}"), TTL: ttl})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	memory, err := memstore.New(&memstore.Options{Capacity: 256 << 20})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c, err := chain.New([]chain.Tier{{Name: "memory", Store: memory}}, rules, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := c.Close(context.Background()); err != nil {
+			tb.Error(err)
+		}
+	})
+	cache := chain.NewCache[V](c, nil)
+	for i, k := range keys() {
+		if err := cache.Set(context.Background(), k, value(i)); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return cache
+}
+
+func openStrata[V any](tb testing.TB, value func(int) V) func(string) (V, bool) {
+	c := newStrata(tb, value)
+	ctx := context.Background()
+	return func(key string) (V, bool) {
+		v, err := c.Get(ctx, key)
+		return v, err == nil
+	}
+}
+
+var errLoad = errors.New("nothing should have to be loaded")
+
+func openStrataLoad[V any](tb testing.TB, value func(int) V) func(string) (V, bool) {
+	c := newStrata(tb, value)
+	ctx := context.Background()
+	load := func(context.Context, string) (v V, err error) { return v, errLoad }
+	return func(key string) (V, bool) {
+		v, err := c.GetOrLoad(ctx, key, load)
+		return v, err == nil
+	}
+}
