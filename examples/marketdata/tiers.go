@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/stratacache/strata/chain"
+	"github.com/stratacache/strata/policy"
+	"github.com/stratacache/strata/store"
+	"github.com/stratacache/strata/store/diskstore"
+	"github.com/stratacache/strata/store/memstore"
+	"github.com/stratacache/strata/store/redisstore"
+)
+
+// memoryCapacity is the size of the memory tier in bytes.
+const memoryCapacity = 64 << 20
+
+// openChain opens the tiers, nearest first: memory, Redis where it is configured
+// (shared is not nil), and the folder dir. A Redis that does not answer costs
+// nothing but its data: the chain tells the observer, and goes on with the others.
+func openChain(dir string, shared *redisstore.Config, observer chain.Observer, log *slog.Logger) (_ *chain.Chain, err error) {
+	rules := policy.MarketData()
+	var tiers []chain.Tier
+	add := func(name string, s store.Store) { tiers = append(tiers, chain.Tier{Name: name, Store: s}) }
+	defer func() {
+		if err != nil { // the chain owns the stores only once there is one
+			for _, t := range tiers {
+				err = errors.Join(err, t.Store.Close())
+			}
+		}
+	}()
+
+	memory, err := memstore.New(&memstore.Options{Capacity: memoryCapacity})
+	if err != nil {
+		return nil, err
+	}
+	add("memory", memory)
+	if shared != nil {
+		// Keys of the example stay apart from whatever else the server holds.
+		remote, err := redisstore.Connect(shared, &redisstore.Options{Prefix: "marketdata:", Wire: rules})
+		if err != nil {
+			return nil, err
+		}
+		add("redis", remote)
+	}
+	disk, err := diskstore.Open(dir, &diskstore.Options{Partitioner: rules, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	add("disk", disk)
+	return chain.New(tiers, rules, &chain.Options{Observer: observer})
+}
