@@ -1,0 +1,23 @@
+// Command strata looks into caches, and checks what governs them.
+//
+//	strata policy check FILE        is the policy valid, and what does it say
+//	strata policy test KEY...       which rule a key has, and why
+//	strata config init [FILE]       write a configuration with everything explained
+//	strata config show              the settings in force, and where each came from
+//	strata get KEY                  print a value
+//	strata set KEY VALUE            store a value
+//	strata del KEY...               remove values
+//	strata scan [PREFIX]            list keys
+//	strata explain KEY              where a key lies, and why
+//	strata stats                    what the tiers hold
+//	strata version
+//
+// The tiers are those of a strata.yaml (--config, $STRATA_CONFIG, or the one in
+// the working directory) and of the environment; --dir names the directory of a
+// disk tier. Commands that only read open it beside a running program.
+//
+// Output is for people, and JSON with --json. Errors go to standard error, one
+// line each. The exit code is 0, or 1 where something failed, 2 where the
+// command line or the configuration is wrong, 3 where there is no such key or
+// rule.
+package main

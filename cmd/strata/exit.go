@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/stratacache/strata/config"
+	"github.com/stratacache/strata/policy"
+	"github.com/stratacache/strata/store"
+)
+
+// The exit codes.
+const (
+	exitOK       = 0
+	exitFailed   = 1 // something failed
+	exitUsage    = 2 // the command line or the configuration is wrong
+	exitNotFound = 3 // there is no such key or rule
+)
+
+// failure is an error of a command that ran. Any other error is one of usage.
+type failure struct {
+	code int
+	err  error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{exitFailed, err}
+}
+
+func usage(format string, args ...any) error {
+	return &failure{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// run executes a command line and returns the exit code.
+func run(ctx context.Context, a *app, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	for _, line := range lines(err) {
+		fmt.Fprintf(a.err, "strata: %s\n", line)
+	}
+	var f *failure
+	if errors.As(err, &f) {
+		return f.code
+	}
+	return exitUsage
+}
+
+// lines returns what to say about an error, each on one line.
+func lines(err error) []string {
+	var ce *config.Error
+	if errors.As(err, &ce) {
+		return ce.Lines()
+	}
+	var pe *policy.Error
+	if errors.As(err, &pe) {
+		out := make([]string, len(pe.Problems))
+		for i, p := range pe.Problems {
+			out[i] = p.String()
+		}
+		return out
+	}
+	var f *failure
+	msg := err.Error()
+	if !errors.As(err, &f) {
+		msg += " (see strata --help)"
+	}
+	if hint := hint(err); hint != "" {
+		msg += ": " + hint
+	}
+	msg = strings.TrimPrefix(strings.TrimPrefix(msg, "config: "), "strata: ")
+	return []string{strings.ReplaceAll(msg, "\n", "; ")}
+}
+
+// hint says what to do about an error, where that is known.
+func hint(err error) string {
+	switch {
+	case errors.Is(err, store.ErrLocked):
+		return "stop the program that has the directory open, or write through it"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "give it longer with --timeout"
+	}
+	return ""
+}
+
+// readAll reads standard input up to a limit that keeps a mistake from filling
+// memory.
+func readAll(r io.Reader, limit int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("the value is larger than %d MiB", limit>>20)
+	}
+	return b, err
+}
