@@ -183,7 +183,10 @@ func (s *Store) remove(sh *shard, key string) {
 // reserve takes the bytes of a large entry in the window from the engine's
 // budget; the others have a budget of their own.
 func (s *Store) reserve(bytes int64) {
-	s.cache.UpdateMaxCost(max(s.size.main-s.large.Add(bytes), 1))
+	s.reserveMu.Lock()
+	defer s.reserveMu.Unlock()
+	s.reserved += bytes
+	s.cache.UpdateMaxCost(max(s.size.main-s.reserved, 1))
 }
 
 // release gives back what was reserved for sl.

@@ -25,9 +25,11 @@ type Store struct {
 	stripes [numStripes]stripe
 	closed  atomic.Bool // set with every shard's mu held
 
-	largeMu  sync.Mutex   // before any shard's mu
-	largeKey string       // the key last written by a large entry
-	large    atomic.Int64 // bytes of large entries in the window
+	largeMu  sync.Mutex // before any shard's mu
+	largeKey string     // the key last written by a large entry
+
+	reserveMu sync.Mutex // after any shard's mu
+	reserved  int64      // bytes of large entries in the window
 
 	live    atomic.Int64 // objects in the engine or its queue
 	quiet   atomic.Bool  // the engine is being emptied: its evictions are none
@@ -251,9 +253,8 @@ func (s *Store) empty(clearEngine func()) {
 		sh.clear()
 		sh.rw.Unlock()
 	}
-	s.large.Store(0)
 	s.largeKey = ""
-	s.cache.UpdateMaxCost(s.size.main)
+	s.reserve(-s.reserved)
 	s.quiet.Store(true)
 	clearEngine()
 	s.quiet.Store(false)

@@ -28,7 +28,7 @@ type Options struct {
 	// OnEvict is called with each object that is dropped for room or was not
 	// admitted, not for those that are deleted, replaced or cleared. An entry
 	// comes as a *store.Entry. It runs on the engine's goroutine: it must be
-	// quick, and must not write to the store, or both wait for ever.
+	// quick, and must not use the store, or both may wait for ever.
 	OnEvict func(obj any)
 }
 
