@@ -14,6 +14,9 @@ const (
 	// to 270 after three turnovers; TestHeapWithinCapacity holds it to account.
 	perEntry = 240
 
+	// perIdleSlot is what stays in the maps of an entry that has gone.
+	perIdleSlot = 150
+
 	// engineFixed is what an empty engine occupies beside its counters: most of
 	// it is the queue of 32,768 pointers.
 	engineFixed = 320 << 10

@@ -117,6 +117,7 @@ func (s *Store) replace(sh *shard, sl *slot) (settled bool) {
 // its own, works while the window fills again. The caller holds sh.mu.
 func (s *Store) handOver(sh *shard) {
 	s.land(sh)
+	s.adjust()
 	sh.takeOff()
 	s.send(sh)
 }
@@ -183,11 +184,29 @@ func (s *Store) remove(sh *shard, key string) {
 // reserve takes the bytes of a large entry in the window from the engine's
 // budget; the others have a budget of their own.
 func (s *Store) reserve(bytes int64) {
-	s.reserveMu.Lock()
-	defer s.reserveMu.Unlock()
+	s.budgetMu.Lock()
+	defer s.budgetMu.Unlock()
 	s.reserved += bytes
-	s.cache.UpdateMaxCost(max(s.size.main-s.reserved, 1))
+	s.setBudget()
 }
+
+// adjust follows the number of entries with the engine's budget.
+func (s *Store) adjust() {
+	s.budgetMu.Lock()
+	defer s.budgetMu.Unlock()
+	s.setBudget()
+}
+
+// setBudget sets what the engine may spend on entries. The caller holds
+// budgetMu.
+func (s *Store) setBudget() {
+	s.peak = max(s.peak, s.live.Load())
+	s.cache.UpdateMaxCost(max(s.size.main-s.reserved-s.idle(), 1))
+}
+
+// idle is the memory that entries leave behind in the engine: Go's maps never
+// shrink. The caller holds budgetMu.
+func (s *Store) idle() int64 { return max(s.peak-s.live.Load(), 0) * perIdleSlot }
 
 // release gives back what was reserved for sl.
 func (s *Store) release(sl *slot) {

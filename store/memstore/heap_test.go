@@ -54,7 +54,7 @@ func TestHeapWithinCapacity(t *testing.T) {
 // TestHeapOfObjects is the same for objects, whose size the caller states.
 func TestHeapOfObjects(t *testing.T) {
 	const capacity = 8 << 20
-	type object struct{ b [208]byte }
+	type object [208]byte
 	before := heap()
 	s := open(t, &memstore.Options{Capacity: capacity})
 	for i := range 50_000 {
@@ -86,6 +86,26 @@ func TestGrowingEntries(t *testing.T) {
 		if grown > capacity*11/10 || st.Bytes > capacity*11/10 {
 			t.Errorf("heap %d, counted %d; the capacity is %d", grown, st.Bytes, capacity)
 		}
+	}
+}
+
+// TestFewerLargerEntries: the engine's maps keep the size that many small
+// entries gave them, which the large ones that follow must make up for.
+func TestFewerLargerEntries(t *testing.T) {
+	const capacity = 16 << 20
+	before := heap()
+	s := open(t, &memstore.Options{Capacity: capacity})
+	for i := range capacity / 200 {
+		_ = s.Set(t.Context(), fmt.Sprint("small:", i), store.Entry{})
+	}
+	many := s.Stats().Entries
+	for i := range capacity / 2000 {
+		_ = s.Set(t.Context(), fmt.Sprint("large:", i), store.Entry{Value: make([]byte, 8000)})
+	}
+	grown, st := heap()-before, s.Stats()
+	t.Logf("heap %.3f of the capacity, counted %.3f, %d entries after %d", ratio(grown, capacity), ratio(st.Bytes, capacity), st.Entries, many)
+	if grown > capacity*11/10 {
+		t.Errorf("the heap grew by %d bytes with a capacity of %d", grown, capacity)
 	}
 }
 

@@ -28,8 +28,9 @@ type Store struct {
 	largeMu  sync.Mutex // before any shard's mu
 	largeKey string     // the key last written by a large entry
 
-	reserveMu sync.Mutex // after any shard's mu
-	reserved  int64      // bytes of large entries in the window
+	budgetMu sync.Mutex // after any shard's mu
+	reserved int64      // bytes of large entries in the window
+	peak     int64      // the most entries since the last Clear
 
 	live    atomic.Int64 // objects in the engine or its queue
 	quiet   atomic.Bool  // the engine is being emptied: its evictions are none
@@ -254,10 +255,11 @@ func (s *Store) empty(clearEngine func()) {
 		sh.rw.Unlock()
 	}
 	s.largeKey = ""
-	s.reserve(-s.reserved)
 	s.quiet.Store(true)
 	clearEngine()
 	s.quiet.Store(false)
+	s.peak = 0
+	s.reserve(-s.reserved)
 }
 
 // Clear implements store.Clearer. Writers wait for it: what they wrote before is

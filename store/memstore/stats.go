@@ -46,6 +46,9 @@ func (s *Store) measure(st *store.Stats) {
 		sh.mu.Unlock()
 	}
 	st.Entries = entries + max(s.live.Load(), 0)
-	st.Bytes = bytes + s.size.fixed + s.cache.MaxCost() - s.cache.RemainingCost()
+	s.budgetMu.Lock()
+	defer s.budgetMu.Unlock()
+	s.setBudget()
+	st.Bytes = bytes + s.size.fixed + s.idle() + s.cache.MaxCost() - s.cache.RemainingCost()
 	st.Extra = map[string]float64{"window_entries": float64(window)}
 }

@@ -138,14 +138,6 @@ func (h *harness) failure(what string, err, want error) {
 	}
 }
 
-// needTTL skips the case where the store cannot hold ttl.
-func (h *harness) needTTL(ttl time.Duration) {
-	h.Helper()
-	if ttl < h.opts.MinTTL {
-		h.Skipf("the store's shortest TTL is %v", h.opts.MinTTL)
-	}
-}
-
 // needVersions skips the case where the store keeps no versions.
 func (h *harness) needVersions() {
 	h.Helper()
