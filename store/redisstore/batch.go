@@ -111,16 +111,19 @@ func (s *Store) read(ctx context.Context, lookups []lookup) {
 // readEach asks with one GET per key, which a Cluster client sends to the nodes
 // that hold the keys.
 func (s *Store) readEach(ctx context.Context, lookups []lookup) {
-	p := s.client.Pipeline()
 	gets := make([]*redis.StringCmd, len(lookups))
+	cmds := make([]redis.Cmder, 0, 2*len(lookups))
 	for i := range lookups {
 		l := &lookups[i]
-		gets[i] = p.Get(ctx, s.opts.Prefix+l.key)
+		name := s.opts.Prefix + l.key
+		gets[i] = redis.NewStringCmd(ctx, "get", name)
+		cmds = append(cmds, gets[i])
 		if l.withTTL {
-			l.ttl = p.PTTL(ctx, s.opts.Prefix+l.key)
+			l.ttl = redis.NewDurationCmd(ctx, time.Millisecond, "pttl", name)
+			cmds = append(cmds, l.ttl)
 		}
 	}
-	done, err := s.exec(ctx, p)
+	done, err := s.batch(ctx, cmds)
 	for i := range lookups {
 		if !done {
 			lookups[i].err = err
@@ -135,18 +138,21 @@ func (s *Store) readEach(ctx context.Context, lookups []lookup) {
 // a miss. Where it tells of such a key, those without a value are asked one by
 // one.
 func (s *Store) readTogether(ctx context.Context, lookups []lookup) {
-	names := make([]string, len(lookups))
+	get := append(make([]any, 0, 1+len(lookups)), "mget")
+	count := append(make([]any, 0, 1+len(lookups)), "exists")
+	cmds := make([]redis.Cmder, 2, 2+len(lookups))
 	for i := range lookups {
-		names[i] = s.opts.Prefix + lookups[i].key
-	}
-	p := s.client.Pipeline()
-	values, exist := p.MGet(ctx, names...), p.Exists(ctx, names...)
-	for i := range lookups {
-		if lookups[i].withTTL {
-			lookups[i].ttl = p.PTTL(ctx, names[i])
+		l := &lookups[i]
+		var name any = s.opts.Prefix + l.key
+		get, count = append(get, name), append(count, name)
+		if l.withTTL {
+			l.ttl = redis.NewDurationCmd(ctx, time.Millisecond, "pttl", name)
+			cmds = append(cmds, l.ttl)
 		}
 	}
-	if done, err := s.exec(ctx, p); !done || err != nil {
+	values, exist := redis.NewSliceCmd(ctx, get...), redis.NewIntCmd(ctx, count...)
+	cmds[0], cmds[1] = values, exist
+	if done, err := s.batch(ctx, cmds); !done || err != nil {
 		for i := range lookups {
 			lookups[i].err = err
 		}
@@ -237,11 +243,11 @@ func (s *Store) setChunk(ctx context.Context, chunk []write, failed *store.Batch
 	if len(chunk) == 0 {
 		return failed
 	}
-	p := s.client.Pipeline()
-	for _, w := range chunk {
-		_ = p.Process(ctx, w.cmd) // only queues
+	cmds := make([]redis.Cmder, len(chunk))
+	for i, w := range chunk {
+		cmds[i] = w.cmd
 	}
-	done, execErr := s.exec(ctx, p)
+	done, execErr := s.batch(ctx, cmds)
 	for _, w := range chunk {
 		err := execErr
 		if done {
@@ -291,14 +297,18 @@ func (s *Store) unlink(ctx context.Context, names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	p := s.client.Pipeline()
+	var cmds []redis.Cmder
 	if s.single {
-		p.Unlink(ctx, names...)
+		args := append(make([]any, 0, 1+len(names)), "unlink")
+		for _, name := range names {
+			args = append(args, name)
+		}
+		cmds = append(cmds, redis.NewIntCmd(ctx, args...))
 	} else {
 		for _, name := range names {
-			p.Unlink(ctx, name)
+			cmds = append(cmds, redis.NewIntCmd(ctx, "unlink", name))
 		}
 	}
-	_, err := s.exec(ctx, p)
+	_, err := s.batch(ctx, cmds)
 	return err
 }

@@ -81,6 +81,6 @@ func TestConformancePlain(t *testing.T) {
 			Rounds: rounds, NoVersion: true, NoTags: true, NoCodec: true, NoFresh: true,
 			// A read counts the time to live from before it was asked for, which
 			// may have to open a connection first.
-			DeadlineSlack: time.Second,
+			DeadlineSlack: 300 * time.Millisecond,
 		})
 }

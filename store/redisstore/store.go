@@ -28,6 +28,7 @@ var (
 // Store is a tier in Redis. It is safe for concurrent use.
 type Store struct {
 	client redis.UniversalClient
+	calls  *rediscall.Combiner
 	opts   Options
 	single bool // one node: commands with many keys are possible
 	closed atomic.Bool
@@ -51,7 +52,7 @@ func New(client redis.UniversalClient, opts *Options) (*Store, error) {
 		return nil, fmt.Errorf("redisstore: %w", err)
 	}
 	_, single := client.(*redis.Client)
-	return &Store{client: client, opts: o, single: single}, nil
+	return &Store{client: client, calls: rediscall.NewCombiner(client), opts: o, single: single}, nil
 }
 
 // Get returns the entry of key. It takes one round trip; only a foreign value
@@ -85,11 +86,11 @@ func (s *Store) Get(ctx context.Context, key string) (store.Entry, error) {
 // the two commands of a pipeline one after the other.
 func (s *Store) getWithTTL(ctx context.Context, key string, plain bool, grace time.Duration) (store.Entry, error) {
 	const op = "get"
-	p := s.client.Pipeline()
 	name := s.opts.Prefix + key
-	get, ttl := p.Get(ctx, name), p.PTTL(ctx, name)
+	get := redis.NewStringCmd(ctx, "get", name)
+	ttl := redis.NewDurationCmd(ctx, time.Millisecond, "pttl", name)
 	sent := time.Now()
-	if done, err := s.exec(ctx, p); !done || err != nil {
+	if done, err := s.process(ctx, get, ttl); !done || err != nil {
 		return store.Entry{}, s.missOr(ctx, op, key, err)
 	}
 	b := bytesOf(get.Val())

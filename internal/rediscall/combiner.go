@@ -1,0 +1,233 @@
+package rediscall
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// alone is how many calls may be under way before further ones are
+	// combined: up to there, a round trip of one's own is the fastest.
+	alone = 2
+	// maxBatch bounds the commands of one round trip.
+	maxBatch = 128
+	// maxQueue bounds the calls that wait to be combined. Where the server does
+	// not answer, further calls take connections of their own, whose number the
+	// client's pool bounds.
+	maxQueue = 1024
+	// inline is how long a call keeps its caller whatever its context does, and
+	// slowFor how long no call does that after the server once took longer.
+	inline  = 100 * time.Millisecond
+	slowFor = 10 * time.Second
+)
+
+// Combiner runs commands for concurrent callers. A lone caller gets a round trip
+// of its own; where there are more, their commands share pipelines: while one is
+// under way, the next gathers. Create it with NewCombiner. It holds nothing to
+// close; its goroutine ends when there is nothing to send.
+type Combiner struct {
+	client redis.UniversalClient
+	calls  atomic.Int64 // under way
+	slow   atomic.Int64 // until then, in Unix nanoseconds, nobody is called inline
+
+	mu    sync.Mutex
+	queue []*call
+	busy  bool // a goroutine sends
+}
+
+// call is one caller's commands, which stay together.
+type call struct {
+	ctx  context.Context
+	cmds []redis.Cmder
+	done chan struct{} // gets a token when the replies are there
+	left atomic.Bool   // the caller has gone: do not send it any more
+}
+
+// NewCombiner returns a combiner on client.
+func NewCombiner(client redis.UniversalClient) *Combiner { return &Combiner{client: client} }
+
+// Do runs cmds, one right after the other in one round trip, perhaps together
+// with those of other callers. err is the first failure among them. Where done is
+// false the caller has left because ctx ended: the commands may run still, and
+// may not be looked at.
+func (c *Combiner) Do(ctx context.Context, cmds ...redis.Cmder) (done bool, err error) {
+	defer c.calls.Add(-1)
+	if c.calls.Add(1) <= alone {
+		return c.Alone(ctx, cmds...)
+	}
+	w := &call{ctx: ctx, cmds: cmds, done: make(chan struct{}, 1)}
+	if !c.enqueue(w) {
+		return c.Alone(ctx, cmds...)
+	}
+	select {
+	case <-w.done:
+		return true, firstError(cmds)
+	case <-ctx.Done():
+	}
+	select {
+	case <-w.done: // both at once: an answer is better
+		return true, firstError(cmds)
+	default:
+		w.left.Store(true)
+		return false, ctx.Err()
+	}
+}
+
+func firstError(cmds []redis.Cmder) error {
+	for _, cmd := range cmds {
+		if err := cmd.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Alone is Do with a round trip of its own, as large batches want it.
+//
+// A goroutine beside each call would let the caller leave at once, but on two
+// processors it takes as long as a round trip on loopback. So the call is made
+// inline first, for a short while; only where the server is not so fast is it
+// made again beside the caller. All commands here may run twice: they set a key
+// to a value, remove it, or read.
+func (c *Combiner) Alone(ctx context.Context, cmds ...redis.Cmder) (done bool, err error) {
+	if ctx.Done() == nil {
+		return true, c.roundTrip(ctx, cmds)
+	}
+	now := time.Now()
+	if now.UnixNano() >= c.slow.Load() {
+		until := now.Add(inline)
+		if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
+			return true, c.roundTrip(ctx, cmds)
+		}
+		err := c.roundTrip(&shortened{ctx, until}, cmds)
+		if err == nil || ctx.Err() != nil || time.Now().Before(until) || !anyTimeout(err, cmds) {
+			return true, err
+		}
+		c.slow.Store(now.Add(slowFor).UnixNano())
+		for _, cmd := range cmds {
+			cmd.SetErr(nil)
+		}
+	}
+	return Await(ctx, func() error { return c.roundTrip(ctx, cmds) })
+}
+
+// shortened is a context with an earlier deadline for the connection. It costs no
+// timer, as context.WithDeadline would.
+type shortened struct {
+	context.Context
+	deadline time.Time
+}
+
+func (s *shortened) Deadline() (time.Time, bool) { return s.deadline, true }
+
+func anyTimeout(err error, cmds []redis.Cmder) bool {
+	if isTimeout(err) {
+		return true
+	}
+	for _, cmd := range cmds {
+		if isTimeout(cmd.Err()) {
+			return true
+		}
+	}
+	return false
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func (c *Combiner) roundTrip(ctx context.Context, cmds []redis.Cmder) error {
+	if len(cmds) == 1 {
+		return c.client.Process(ctx, cmds[0])
+	}
+	p := c.client.Pipeline()
+	for _, cmd := range cmds {
+		_ = p.Process(ctx, cmd) // only queues
+	}
+	return exec(ctx, p)
+}
+
+// enqueue has w sent with others; false means that too many wait.
+func (c *Combiner) enqueue(w *call) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) >= maxQueue {
+		return false
+	}
+	c.queue = append(c.queue, w)
+	if !c.busy {
+		c.busy = true
+		go c.run()
+	}
+	return true
+}
+
+// run sends what is queued, batch by batch, until nothing is.
+func (c *Combiner) run() {
+	var batch []*call
+	for {
+		// Those who were just woken are about to ask again: let them come.
+		runtime.Gosched()
+		if batch = c.take(batch[:0]); len(batch) == 0 {
+			return
+		}
+		c.send(batch)
+		for i, w := range batch {
+			w.done <- struct{}{}
+			batch[i] = nil
+		}
+	}
+}
+
+// take moves the next batch into dst. Where nothing is queued, run has to end.
+func (c *Combiner) take(dst []*call) []*call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := min(len(c.queue), maxBatch)
+	dst = append(dst, c.queue[:n]...)
+	rest := copy(c.queue, c.queue[n:])
+	clear(c.queue[rest:])
+	c.queue = c.queue[:rest]
+	c.busy = n > 0
+	return dst
+}
+
+// send runs a batch in one round trip. A caller who has left is not sent for.
+func (c *Combiner) send(batch []*call) {
+	p := c.client.Pipeline()
+	var latest time.Time
+	bounded := true
+	for _, w := range batch {
+		if w.left.Load() {
+			continue
+		}
+		deadline, ok := w.ctx.Deadline()
+		bounded = bounded && ok
+		if deadline.After(latest) {
+			latest = deadline
+		}
+		for _, cmd := range w.cmds {
+			_ = p.Process(w.ctx, cmd) // only queues
+		}
+	}
+	if p.Len() == 0 {
+		return
+	}
+	// The last caller's deadline bounds the round trip, so that a server that
+	// does not answer holds up the next batch no longer than anyone waits.
+	ctx := context.Background()
+	if bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, latest)
+		defer cancel()
+	}
+	_ = exec(ctx, p) // each command has its own error
+}

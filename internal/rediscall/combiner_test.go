@@ -1,0 +1,145 @@
+package rediscall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/stratacache/strata/internal/redistest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(redistest.Main(m)) }
+
+func TestCombinedCallsGetTheirOwnReplies(t *testing.T) {
+	const goroutines, rounds = 64, 100
+	prefix := redistest.Prefix()
+	c := NewCombiner(redistest.Shared(t).Client(t))
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var wg sync.WaitGroup
+	for g := range goroutines {
+		wg.Go(func() {
+			for i := range rounds {
+				key, value := fmt.Sprint(prefix, g), fmt.Sprint(g, ":", i)
+				set := redis.NewStatusCmd(ctx, "set", key, value, "px", 60000)
+				if done, err := c.Do(ctx, set); !done || err != nil {
+					t.Errorf("set: %v, %v", done, err)
+				}
+				get, ttl := redis.NewStringCmd(ctx, "get", key), redis.NewDurationCmd(ctx, time.Millisecond, "pttl", key)
+				if done, err := c.Do(ctx, get, ttl); !done || err != nil || get.Val() != value || ttl.Val() <= 0 {
+					t.Errorf("get %s: %q with %v, %v, %v", value, get.Val(), ttl.Val(), done, err)
+				}
+				wrong := redis.NewIntCmd(ctx, "llen", key)
+				if _, err := c.Do(ctx, wrong); !redis.HasErrorPrefix(err, "WRONGTYPE") {
+					t.Errorf("the error of one command: %v", err)
+				}
+				absent := redis.NewStringCmd(ctx, "get", prefix+"absent")
+				if _, err := c.Do(ctx, absent); !errors.Is(err, redis.Nil) {
+					t.Errorf("an absent key: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := c.calls.Load(); n != 0 {
+		t.Errorf("%d calls under way at rest", n)
+	}
+}
+
+// While the server does not answer, every caller leaves when its context ends,
+// lone or combined; afterwards everything works, and what was queued by those who
+// left was not sent.
+func TestCallersLeaveAServerThatDoesNotAnswer(t *testing.T) {
+	server := redistest.Start(t)
+	opts := server.Options()
+	opts.ReadTimeout = time.Hour
+	client := redis.NewClient(opts)
+	defer func() { _ = client.Close() }()
+	c := NewCombiner(client)
+	background := context.Background()
+	if _, err := c.Do(background, redis.NewStatusCmd(background, "set", "n", 0)); err != nil {
+		t.Fatal(err)
+	}
+	server.Pause(t)
+	var wg sync.WaitGroup
+	for i := range 40 {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(background, 50*time.Millisecond)
+			defer cancel()
+			if i%2 == 0 {
+				ctx, cancel = context.WithCancel(background)
+				timer := time.AfterFunc(50*time.Millisecond, cancel)
+				defer timer.Stop()
+			}
+			_, err := c.Do(ctx, redis.NewIntCmd(ctx, "incr", "n"))
+			if err == nil {
+				t.Error("a server that does not run answered")
+			}
+		})
+	}
+	wg.Wait()
+	server.Resume(t)
+	get := redis.NewStringCmd(background, "get", "n")
+	if _, err := c.Do(background, get); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A server that takes longer than the inline wait gets the whole time that the
+// context has, and its answer counts.
+func TestSlowServerIsWaitedFor(t *testing.T) {
+	proxy := redistest.NewProxy(t, redistest.Shared(t).Addr)
+	opts := redistest.Shared(t).Options()
+	opts.Addr = proxy.Addr
+	client := redis.NewClient(opts)
+	defer func() { _ = client.Close() }()
+	key := redistest.Prefix() + "k"
+	c := NewCombiner(client)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if _, err := c.Do(ctx, redis.NewStatusCmd(ctx, "set", key, "v")); err != nil {
+		t.Fatal(err)
+	}
+	proxy.Toxic(t, `{"type": "latency", "stream": "downstream", "attributes": {"latency": 130}}`)
+	for range 2 { // the first finds out, the second knows
+		get, ttl := redis.NewStringCmd(ctx, "get", key), redis.NewDurationCmd(ctx, time.Millisecond, "pttl", key)
+		if done, err := c.Do(ctx, get, ttl); !done || err != nil || get.Val() != "v" {
+			t.Fatalf("%q, %v, %v", get.Val(), done, err)
+		}
+		if c.slow.Load() == 0 {
+			t.Fatal("the server was not found to be slow")
+		}
+	}
+}
+
+func TestFullQueueGoesRoundTheCombiner(t *testing.T) {
+	c := NewCombiner(redistest.Shared(t).Client(t))
+	ctx := context.Background()
+	c.busy = true // nobody sends
+	c.queue = make([]*call, maxQueue)
+	c.calls.Store(alone)
+	if done, err := c.Do(ctx, redis.NewStatusCmd(ctx, "ping")); !done || err != nil {
+		t.Errorf("%v, %v", done, err)
+	}
+}
+
+func TestWhoHasLeftIsNotSentFor(t *testing.T) {
+	client := redistest.Shared(t).Client(t)
+	c := NewCombiner(client)
+	ctx := context.Background()
+	key := redistest.Prefix() + "n"
+	gone := &call{ctx: ctx, cmds: []redis.Cmder{redis.NewIntCmd(ctx, "incr", key)}, done: make(chan struct{}, 1)}
+	gone.left.Store(true)
+	here := &call{ctx: ctx, cmds: []redis.Cmder{redis.NewIntCmd(ctx, "incr", key)}, done: make(chan struct{}, 1)}
+	c.send([]*call{gone, here})
+	c.send([]*call{gone})
+	if n := client.Get(ctx, key).Val(); n != "1" {
+		t.Errorf("%s commands were sent, want 1", n)
+	}
+}
