@@ -152,7 +152,7 @@ func (c *Combiner) roundTrip(ctx context.Context, cmds []redis.Cmder) error {
 	for _, cmd := range cmds {
 		_ = p.Process(ctx, cmd) // only queues
 	}
-	return exec(ctx, p)
+	return Exec(ctx, p)
 }
 
 // enqueue has w sent with others; false means that too many wait.
@@ -229,5 +229,5 @@ func (c *Combiner) send(batch []*call) {
 		ctx, cancel = context.WithDeadline(ctx, latest)
 		defer cancel()
 	}
-	_ = exec(ctx, p) // each command has its own error
+	_ = Exec(ctx, p) // each command has its own error
 }

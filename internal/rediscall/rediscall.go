@@ -63,9 +63,9 @@ func Await(ctx context.Context, f func() error) (done bool, err error) {
 	}
 }
 
-// exec sends the commands of p in one round trip and sees to it that each has its
+// Exec sends the commands of p in one round trip and sees to it that each has its
 // error. The one returned is the first among them.
-func exec(ctx context.Context, p redis.Pipeliner) error {
+func Exec(ctx context.Context, p redis.Pipeliner) error {
 	cmds, err := p.Exec(ctx)
 	stamp(cmds, err)
 	return err
