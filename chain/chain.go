@@ -44,7 +44,7 @@ type Chain struct {
 	loading    chan struct{} // one token a running loader
 
 	ctx     context.Context // of work that outlives its caller
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 	closing chan struct{} // closed when Close begins
 	stop    chan struct{} // closed when the queues are drained
 	closed  atomic.Bool
@@ -111,17 +111,17 @@ func New(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) {
 	if len(tiers) == 0 {
 		return nil, errors.New("strata: a chain needs at least one tier")
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	for i, t := range tiers {
 		for _, other := range tiers[:i] {
 			if other.Name == t.Name {
-				c.cancel()
+				c.cancel(store.ErrClosed)
 				return nil, fmt.Errorf("strata: two tiers are named %q", t.Name)
 			}
 		}
 		nt, err := c.newTier(t, i)
 		if err != nil {
-			c.cancel()
+			c.cancel(store.ErrClosed)
 			return nil, err
 		}
 		c.tiers = append(c.tiers, nt)
@@ -132,7 +132,7 @@ func New(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) {
 		}
 	}
 	if err := c.makePlans(); err != nil {
-		c.cancel()
+		c.cancel(store.ErrClosed)
 		return nil, err
 	}
 	c.start()
@@ -296,7 +296,7 @@ func (c *Chain) close(ctx context.Context) error {
 	c.closed.Store(true)
 	close(c.closing)
 	errs := []error{c.flush(ctx)}
-	c.cancel()
+	c.cancel(store.ErrClosed)
 	close(c.stop)
 	c.filler.close()
 	c.loops.Wait()

@@ -47,7 +47,12 @@ func (c *Cache[V]) codec(name string) *codecOf[V] {
 }
 
 // encode returns an entry with the encoded value.
-func (c *Cache[V]) encode(p *plan, key string, v V) (store.Entry, error) {
+func (c *Cache[V]) encode(p *plan, key string, v V) (e store.Entry, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("strata: encode key %q: codec panicked: %v", key, r)
+		}
+	}()
 	k := c.codecFor(p)
 	if k.err != nil {
 		return store.Entry{}, fmt.Errorf("strata: key %q of rule %q: %w", key, p.name, k.err)

@@ -2,16 +2,17 @@ package chain
 
 import "fmt"
 
-// PanicError is what callers get when a loader panicked.
+// PanicError is what callers get when a loader panicked, or what else the user
+// plugs in: a Clone or Size function, an observer.
 type PanicError struct {
 	Key   string
 	Value any    // what was passed to panic
-	Stack []byte // of the loader's goroutine
+	Stack []byte // of the goroutine that panicked
 }
 
 // Error implements error; the stack is left to those who want it.
 func (e *PanicError) Error() string {
-	return fmt.Sprintf("strata: loader of %q panicked: %v", e.Key, e.Value)
+	return fmt.Sprintf("strata: panic while %q was loaded: %v", e.Key, e.Value)
 }
 
 // Unwrap returns the panic's value where it is an error.

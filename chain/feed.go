@@ -119,7 +119,7 @@ func (n *notices) drain(ctx context.Context) error {
 		select {
 		case <-time.After(5 * time.Millisecond):
 		case <-ctx.Done():
-			return &PendingError{Tier: "feed", Left: n.pending(), Err: context.Cause(ctx)}
+			return &PendingError{Tier: "feed", Left: n.pending(), Err: ended(ctx)}
 		}
 	}
 	return nil

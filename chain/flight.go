@@ -3,6 +3,7 @@ package chain
 import (
 	"hash/maphash"
 	"reflect"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 )
@@ -40,6 +41,7 @@ type flight struct {
 	done  chan struct{}
 	obj   any // *object[V]
 	err   error
+	down  bool // landed; the leader's own
 	// stale is a value past its soft deadline that may be served meanwhile.
 	stale atomic.Value
 }
@@ -67,11 +69,39 @@ func (t *flights) claim(k flightKey, c *Chain) (f *flight, leader bool) {
 	return f, true
 }
 
-// land publishes the outcome of f to its waiters.
+// land publishes the outcome of f to its waiters. Only the first landing counts.
 func (t *flights) land(f *flight, obj any, err error) {
-	f.obj, f.err = obj, err
+	if f.down {
+		return
+	}
+	f.obj, f.err, f.down = obj, err, true
 	t.remove(f)
 	close(f.done)
+}
+
+// rescue is deferred by those who work on flights. Where a panic (of a codec, a
+// Clone or Size function, an observer) or runtime.Goexit ends the work, it is an
+// error for the waiters: none may wait for ever, and a cache must not take its
+// program down.
+func (c *Chain) rescue(fs ...*flight) {
+	v := recover()
+	var err *PanicError
+	for _, f := range fs {
+		switch {
+		case v != nil:
+			err = &PanicError{Key: f.key, Value: v, Stack: debug.Stack()}
+		case !f.down:
+			err = &PanicError{Key: f.key, Value: "runtime.Goexit called"}
+		default:
+			continue
+		}
+		c.flights.land(f, nil, err)
+	}
+	if err == nil {
+		return
+	}
+	defer func() { _ = recover() }() // of the hook that is told; it may be the one that panicked
+	c.report(err)
 }
 
 // remove makes later readers start anew; those who wait for f keep waiting.

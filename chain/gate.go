@@ -2,8 +2,20 @@ package chain
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 )
+
+// ended returns the error of a context that has ended: that of ctx.Err, which
+// callers test for, with the cause where there is one.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil || cause == nil || errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
 
 // gate counts work in the background so that it can be waited for with a
 // context, and while more of it begins, which sync.WaitGroup does not allow.
@@ -46,6 +58,6 @@ func (g *gate) wait(ctx context.Context) error {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ended(ctx)
 	}
 }

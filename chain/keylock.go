@@ -63,7 +63,7 @@ func (k *keyLock) lock(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		k.drop()
-		return context.Cause(ctx)
+		return ended(ctx)
 	}
 }
 

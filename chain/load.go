@@ -22,6 +22,7 @@ func (c *Cache[V]) refresh(ctx context.Context, p *plan, key string, load loader
 	ch.work.enter()
 	go func() {
 		defer ch.work.leave()
+		defer ch.rescue(f)
 		fctx, cancel := ch.detach(ctx)
 		defer cancel()
 		best, done := c.renewable(f, o, seen)
@@ -113,7 +114,7 @@ func guarded[R any](ctx context.Context, ch *Chain, what string, hard time.Durat
 	select {
 	case ch.loading <- struct{}{}:
 	case <-ctx.Done():
-		return zero, fmt.Errorf("strata: load of %q waited for one of %d places: %w", what, cap(ch.loading), context.Cause(ctx))
+		return zero, fmt.Errorf("strata: load of %q waited for one of %d places: %w", what, cap(ch.loading), ended(ctx))
 	}
 	type result struct {
 		r   R
@@ -136,7 +137,7 @@ func guarded[R any](ctx context.Context, ch *Chain, what string, hard time.Durat
 	case res := <-done:
 		return res.r, res.err
 	case <-ctx.Done():
-		return zero, fmt.Errorf("strata: load of %q: %w", what, context.Cause(ctx))
+		return zero, fmt.Errorf("strata: load of %q: %w", what, ended(ctx))
 	}
 }
 

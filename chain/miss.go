@@ -18,7 +18,7 @@ func (c *Cache[V]) miss(ctx context.Context, key string, load loader[V]) (*objec
 		return nil, err
 	}
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, ended(ctx)
 	}
 	p := ch.plan(key)
 	now, seen := time.Now().UnixNano(), ch.hlc.Last()
@@ -45,12 +45,14 @@ func (c *Cache[V]) miss(ctx context.Context, key string, load loader[V]) (*objec
 // it; all else runs apart from its callers.
 func (c *Cache[V]) depart(ctx context.Context, f *flight, p *plan, load loader[V]) {
 	if load == nil && ctx.Done() == nil {
+		defer c.chain.rescue(f)
 		c.fly(ctx, f, p, nil)
 		return
 	}
 	c.chain.work.enter()
 	go func() {
 		defer c.chain.work.leave()
+		defer c.chain.rescue(f)
 		fctx, cancel := c.chain.detach(ctx)
 		defer cancel()
 		c.fly(fctx, f, p, load)
@@ -59,9 +61,9 @@ func (c *Cache[V]) depart(ctx context.Context, f *flight, p *plan, load loader[V
 
 // detach returns a context with the values of ctx that ends with the chain.
 func (c *Chain) detach(ctx context.Context) (context.Context, context.CancelFunc) {
-	dctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(c.ctx, cancel)
-	return dctx, func() { stop(); cancel() }
+	dctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(c.ctx, func() { cancel(store.ErrClosed) })
+	return dctx, func() { stop(); cancel(nil) }
 }
 
 // await waits for f, for the end of ctx, or for the rule's soft timeout where a
@@ -79,7 +81,7 @@ func (c *Cache[V]) await(ctx context.Context, f *flight, p *plan, loads bool) (*
 			o, _ := f.obj.(*object[V])
 			return o, f.err
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, ended(ctx)
 		case <-soft:
 			soft = nil
 			o, _ := f.stale.Load().(*object[V])

@@ -202,7 +202,7 @@ func (q *queue) awaitRoom(ctx context.Context, key string, n int64) error {
 	case <-room:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ended(ctx)
 	case <-q.c.closing:
 		return store.ErrClosed
 	}
@@ -278,7 +278,7 @@ func (q *queue) drain(ctx context.Context) error {
 		select {
 		case <-idle:
 		case <-ctx.Done():
-			return &PendingError{Tier: q.t.Name, Left: n, Err: context.Cause(ctx)}
+			return &PendingError{Tier: q.t.Name, Left: n, Err: ended(ctx)}
 		}
 	}
 }

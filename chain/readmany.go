@@ -73,7 +73,7 @@ func (c *Cache[V]) objectsOf(ctx context.Context, keys []string, load BatchLoade
 		return results, store.ErrClosed
 	}
 	if ctx.Err() != nil {
-		return results, context.Cause(ctx)
+		return results, ended(ctx)
 	}
 	b := &batch[V]{c: c, load: load, waiting: make(map[string]*flight)}
 	var due []*item[V]
@@ -137,12 +137,14 @@ func (b *batch[V]) depart(ctx context.Context, items []*item[V]) {
 	}
 	ch := b.c.chain
 	if b.load == nil && ctx.Done() == nil {
+		defer ch.rescue(flightsOf(items)...)
 		b.fly(ctx, items)
 		return
 	}
 	ch.work.enter()
 	go func() {
 		defer ch.work.leave()
+		defer ch.rescue(flightsOf(items)...)
 		fctx, cancel := ch.detach(ctx)
 		defer cancel()
 		b.fly(fctx, items)
@@ -169,6 +171,7 @@ func (b *batch[V]) refresh(ctx context.Context, due []*item[V]) {
 	ch.work.enter()
 	go func() {
 		defer ch.work.leave()
+		defer ch.rescue(flightsOf(led)...)
 		fctx, cancel := ch.detach(ctx)
 		defer cancel()
 		var renew, anew []*item[V]
@@ -183,4 +186,12 @@ func (b *batch[V]) refresh(ctx context.Context, due []*item[V]) {
 		b.loadAll(fctx, renew)
 		b.fly(fctx, anew)
 	}()
+}
+
+func flightsOf[V any](items []*item[V]) []*flight {
+	fs := make([]*flight, len(items))
+	for i, it := range items {
+		fs[i] = it.f
+	}
+	return fs
 }

@@ -56,7 +56,7 @@ func (v *view) fault(op, key string, err error) error {
 // Get implements store.Store.
 func (v *view) Get(ctx context.Context, key string) (store.Entry, error) {
 	if ctx.Err() != nil {
-		return store.Entry{}, v.fault("get", key, context.Cause(ctx))
+		return store.Entry{}, v.fault("get", key, ended(ctx))
 	}
 	o := v.bytes.peek(key)
 	if o == nil {

@@ -3,6 +3,7 @@ package chain_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -94,3 +95,6 @@ func flush(t testing.TB, c *chain.Chain) {
 	defer cancel()
 	noErr(t, c.Flush(ctx))
 }
+
+// goexit is what testing.T.FailNow does to a goroutine.
+func goexit() { runtime.Goexit() }

@@ -112,7 +112,7 @@ func (t *tier) state() string {
 // nothing about the tier's health do not count against it.
 func (t *tier) call(ctx context.Context, h *histogram, f func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
+		return ended(ctx)
 	}
 	if t.breaker != nil && !t.breaker.TryAcquirePermit() {
 		t.skipped.add(1)

@@ -89,7 +89,7 @@ func (c *Chain) conclude(ctx context.Context, o *operation, out *outcome) error 
 // far to near, then the slots of those written back, then memory.
 func (c *Chain) write(ctx context.Context, o *operation) error {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return ended(ctx)
 	}
 	if c.free(o.plan) {
 		return c.writeFree(ctx, o)

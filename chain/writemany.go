@@ -32,7 +32,7 @@ func (c *Cache[V]) SetMany(ctx context.Context, values map[string]V, opts ...Wri
 // a tier. be holds the failures so far.
 func (c *Chain) writeMany(ctx context.Context, ops []*operation, be *store.BatchError) error {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return ended(ctx)
 	}
 	ops, be = c.writeFreeMany(ctx, unique(ops), be)
 	if len(ops) == 0 {
