@@ -183,6 +183,7 @@ func (p *plan) tagsFor(key string, more []string) []string {
 // epoch is one that was read before the version was drawn or the entry found
 // valid.
 func (c *Cache[V]) object(p *plan, v V, l life, now int64, e *store.Entry, load time.Duration, epoch uint64) *object[V] {
+	whole := l
 	l = l.bounded(now, p.memoryTTL)
 	o := &object[V]{value: v, fresh: l.fresh, expires: l.expires, version: e.Version}
 	if raw := c.opts.Codec != nil && c.opts.Codec.Name() == anyCodec; len(e.Tags) > 0 || load > 0 || raw && e.Codec != "" {
@@ -193,9 +194,15 @@ func (c *Cache[V]) object(p *plan, v V, l life, now int64, e *store.Entry, load 
 	}
 	born := now
 	if e.Version != 0 {
-		born = p.born(l, e.Version)
+		born = p.born(whole, e.Version)
 	}
-	o.hot = p.hotUntil(l, born, load)
+	o.hot = min(l.fresh, p.hotUntil(whole, born, load))
+	if whole.fresh != l.fresh && (p.refreshAhead > 0 || p.early > 0) {
+		if o.more == nil {
+			o.more = &objectMore{}
+		}
+		o.more.soft = whole.fresh
+	}
 	o.epoch.Store(epoch)
 	switch {
 	case c.opts.Size != nil:

@@ -25,12 +25,28 @@ func (c *Chain) fillMemory(p *plan, key string, obj held, stamp uint64) bool {
 		return false
 	}
 	if old, ok := c.memory.objects.GetObject(key); ok {
-		if h, ok := old.(held); ok && h.ver() > obj.ver() {
+		if h, ok := old.(held); ok && c.outranks(h, obj) {
 			return false
 		}
 	}
 	c.memory.put(c, key, obj)
 	return true
+}
+
+// outranks reports whether memory's old object is to stay although obj was found.
+// A later version stays unless it has expired. A value that nobody stamped, as
+// other programs write them, gives way to a later version that is still fresh
+// only: no write of ours has come since it was found.
+func (c *Chain) outranks(old, obj held) bool {
+	if old.ver() <= obj.ver() || !c.valid(0, old.ver(), old.labels()) {
+		return false
+	}
+	l := old.deadlines()
+	end := l.expires
+	if obj.ver() == 0 {
+		end = l.fresh
+	}
+	return time.Now().UnixNano() < end
 }
 
 // put hands obj to the memory tier. Where memory will not hold it, an older one

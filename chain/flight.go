@@ -42,8 +42,18 @@ type flight struct {
 	obj   any // *object[V]
 	err   error
 	down  bool // landed; the leader's own
-	// stale is a value past its soft deadline that may be served meanwhile.
-	stale atomic.Value
+	// stale is a value past its soft deadline that may be served meanwhile, from
+	// the moment that offered is closed.
+	stale   atomic.Value // *object[V]
+	offered chan struct{}
+}
+
+// offer lets waiters take o, which was found after the flight was claimed, instead
+// of waiting for the load. Only the leader offers.
+func (f *flight) offer(o any) {
+	if f.stale.Swap(o) == nil {
+		close(f.offered)
+	}
 }
 
 func (t *flights) shard(key string) *flightShard {
@@ -60,6 +70,7 @@ func (t *flights) claim(k flightKey, c *Chain) (f *flight, leader bool) {
 		return f, false
 	}
 	f = &flight{flightKey: k, epoch: c.epoch.Load(), done: make(chan struct{})}
+	f.offered = make(chan struct{})
 	f.stamp = c.hlc.Next()
 	f.since = f.stamp
 	if s.m == nil {

@@ -18,17 +18,28 @@ func (b *batch[V]) fly(ctx context.Context, items []*item[V]) {
 			it.try, it.again = try, false
 			it.best, it.fd, it.skip = nil, finding{}, nil
 		}
-		b.round(ctx, items)
+		missing := b.round(ctx, items)
+		var due []*item[V]
+		for _, it := range items {
+			if it.due != nil {
+				due = append(due, &item[V]{key: it.key, p: it.p, held: it.due, seen: it.f.since})
+			}
+		}
+		b.refresh(ctx, due)
+		b.loadAll(ctx, missing)
 		items = slices.DeleteFunc(items, func(it *item[V]) bool { return !it.again })
 	}
 }
 
-// round is one try of fly.
-func (b *batch[V]) round(ctx context.Context, items []*item[V]) {
+// round is one try of fly. It returns the items that must be loaded.
+func (b *batch[V]) round(ctx context.Context, items []*item[V]) (missing []*item[V]) {
 	open := make([]*item[V], 0, len(items))
 	for _, it := range items {
 		if it.held = b.c.again(it.key); b.c.settled(it.f, it.held) {
 			continue
+		}
+		if it.held != nil {
+			it.f.offer(it.held)
 		}
 		if it.try == maxWalks { // one by one, each with its lock
 			it.fd = *b.c.lookup(ctx, it.f, it.p, true)
@@ -41,18 +52,22 @@ func (b *batch[V]) round(ctx context.Context, items []*item[V]) {
 	}
 	for _, t := range b.c.chain.bytes {
 		if len(open) == 0 {
-			return
+			return nil
 		}
 		open = b.fromTier(ctx, t, open)
 	}
-	b.finish(ctx, open)
+	return b.finish(open)
 }
 
 // deliver lands an item with the fresh value that was found for it, unless a write
 // overtook it.
 func (b *batch[V]) deliver(it *item[V], o *object[V]) {
-	if it.again = b.c.overtaken(it.f, it.p, o, b.load != nil, it.try); !it.again {
-		b.c.arrive(it.f, it.p, &it.fd, o)
+	if it.again = b.c.overtaken(it.f, it.p, o, b.load != nil, it.try); it.again {
+		return
+	}
+	b.c.arrive(it.f, it.p, &it.fd, o)
+	if b.load != nil && it.p.wantsRefresh(time.Now().UnixNano(), o.refreshable(), o.version, 0) {
+		it.due = o
 	}
 }
 
@@ -139,11 +154,10 @@ func (b *batch[V]) answered(t placed, it *item[V], found map[string]store.Entry,
 	return false
 }
 
-// finish lands the items that no tier had fresh: stale where the rule allows, not
-// found without a loader, and by one load otherwise.
-func (b *batch[V]) finish(ctx context.Context, items []*item[V]) {
+// finish lands the items that no tier had fresh, stale where the rule allows and
+// not found without a loader. It returns those that must be loaded.
+func (b *batch[V]) finish(items []*item[V]) (missing []*item[V]) {
 	ch := b.c.chain
-	var missing, due []*item[V]
 	now := time.Now().UnixNano()
 	for _, it := range items {
 		it.best = usable(&it.fd, it.best, it.held)
@@ -159,7 +173,7 @@ func (b *batch[V]) finish(ctx context.Context, items []*item[V]) {
 			ch.fillMemory(it.p, it.key, it.best, it.f.since)
 			ch.flights.land(it.f, it.best, nil)
 			if b.load != nil {
-				due = append(due, &item[V]{key: it.key, p: it.p, held: it.best, seen: it.f.since})
+				it.due = it.best
 			}
 			continue
 		}
@@ -173,8 +187,7 @@ func (b *batch[V]) finish(ctx context.Context, items []*item[V]) {
 		}
 		missing = append(missing, it)
 	}
-	b.refresh(ctx, due)
-	b.loadAll(ctx, missing)
+	return missing
 }
 
 // loadAll calls the loader for items and lands them.
@@ -192,7 +205,7 @@ func (b *batch[V]) loadAll(ctx context.Context, items []*item[V]) {
 			hard = it.p.hard
 		}
 		if it.best != nil {
-			it.f.stale.Store(it.best)
+			it.f.offer(it.best)
 		}
 	}
 	what := keys[0]

@@ -63,7 +63,7 @@ func (c *Cache[V]) load(ctx context.Context, f *flight, p *plan, load loader[V],
 	seen := f.begin(ch)
 	r := Request[V]{Key: f.key}
 	if best != nil {
-		f.stale.Store(best)
+		f.offer(best)
 		r.Stale, r.HasStale, r.Written = c.give(best), true, clock.Time(best.version)
 	}
 	start := time.Now()

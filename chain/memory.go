@@ -24,7 +24,7 @@ func (c *Cache[V]) inMemory(p *plan, key string, now int64, loads bool) (*object
 		return nil, thinking
 	case now < o.fresh:
 		c.hitInMemory(key)
-		if loads && now >= o.hot && p.wantsRefresh(now, o.deadlines(), o.version, o.loadTime()) {
+		if loads && now >= o.hot && p.wantsRefresh(now, o.refreshable(), o.version, o.loadTime()) {
 			return o, refreshing
 		}
 		return o, serving

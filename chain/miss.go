@@ -37,7 +37,7 @@ func (c *Cache[V]) miss(ctx context.Context, key string, load loader[V]) (*objec
 	if leader {
 		c.depart(ctx, f, p, load)
 	}
-	return c.await(ctx, f, p, load != nil)
+	return c.await(ctx, f, p, load != nil, time.Unix(0, now))
 }
 
 // depart starts the work on f. A walk without a load runs in the caller's own
@@ -66,15 +66,21 @@ func (c *Chain) detach(ctx context.Context) (context.Context, context.CancelFunc
 	return dctx, func() { stop(); cancel(nil) }
 }
 
-// await waits for f, for the end of ctx, or for the rule's soft timeout where a
-// stale value is at hand.
-func (c *Cache[V]) await(ctx context.Context, f *flight, p *plan, loads bool) (*object[V], error) {
+// await waits for f, for the end of ctx, or for a stale value that may be served
+// meanwhile: within stale_while_revalidate at once, otherwise when the rule's soft
+// timeout has passed since the call began.
+func (c *Cache[V]) await(ctx context.Context, f *flight, p *plan, loads bool, began time.Time) (*object[V], error) {
 	var soft <-chan time.Time
-	if loads && p.soft > 0 && !p.neverStale {
-		t := time.NewTimer(p.soft)
-		defer t.Stop()
-		soft = t.C
+	var offered <-chan struct{}
+	if loads && !p.neverStale {
+		offered = f.offered
+		if p.soft > 0 {
+			t := time.NewTimer(p.soft - time.Since(began))
+			defer t.Stop()
+			soft = t.C
+		}
 	}
+	late := false
 	for {
 		select {
 		case <-f.done:
@@ -83,12 +89,14 @@ func (c *Cache[V]) await(ctx context.Context, f *flight, p *plan, loads bool) (*
 		case <-ctx.Done():
 			return nil, ended(ctx)
 		case <-soft:
-			soft = nil
-			o, _ := f.stale.Load().(*object[V])
-			if o != nil && time.Now().UnixNano() < o.expires {
-				c.countStale(f.key)
-				return o, nil
-			}
+			soft, late = nil, true
+		case <-offered:
+			offered = nil
+		}
+		o, _ := f.stale.Load().(*object[V])
+		if now := time.Now().UnixNano(); o != nil && now < o.expires && (late || p.servesStale(now, o.deadlines(), p.swr)) {
+			c.countStale(f.key)
+			return o, nil
 		}
 	}
 }
@@ -103,6 +111,9 @@ func (c *Cache[V]) fly(ctx context.Context, f *flight, p *plan, load loader[V]) 
 		held := c.again(f.key)
 		if c.settled(f, held) {
 			return
+		}
+		if held != nil {
+			f.offer(held)
 		}
 		fd := c.lookup(ctx, f, p, try == maxWalks)
 		best, _ := fd.obj.(*object[V])
@@ -148,6 +159,9 @@ func (c *Cache[V]) finish(ctx context.Context, f *flight, p *plan, load loader[V
 	switch {
 	case best != nil && now < best.fresh:
 		c.arrive(f, p, fd, best)
+		if load != nil && p.wantsRefresh(now, best.refreshable(), best.version, 0) {
+			c.refresh(ctx, p, f.key, load, best, f.since)
+		}
 		return
 	case best != nil && p.servesStale(now, best.deadlines(), p.swr):
 		c.countStale(f.key)

@@ -29,6 +29,7 @@ type objectMore struct {
 	tags     []string
 	loadTime time.Duration // what the load took, for early refresh
 	codec    string        // of bytes that were stored through Chain.Store
+	soft     int64         // the value's own soft deadline, where memory bounds it and a refresh comes before
 }
 
 // life is the pair of deadlines of a value, in Unix nanoseconds.
@@ -69,6 +70,15 @@ func (o *object[V]) loadTime() time.Duration {
 		return 0
 	}
 	return o.more.loadTime
+}
+
+// refreshable returns the deadlines that refreshes go by: the value's, not those
+// that memory gave it.
+func (o *object[V]) refreshable() life {
+	if o.more != nil && o.more.soft != 0 {
+		return life{o.more.soft, o.expires}
+	}
+	return o.deadlines()
 }
 
 // held is what the chain does with an object without knowing its type.

@@ -47,9 +47,10 @@ type item[V any] struct {
 	best *object[V]
 	skip []*tier
 
-	walked moment // before the load
-	try    int    // which walk this is
-	again  bool   // a write overtook it
+	walked moment     // before the load
+	try    int        // which walk this is
+	again  bool       // a write overtook it
+	due    *object[V] // was served, and is to be loaded anew in the background
 }
 
 func (c *Cache[V]) getMany(ctx context.Context, keys []string, load BatchLoader[V]) (Results[V], error) {
@@ -77,7 +78,8 @@ func (c *Cache[V]) objectsOf(ctx context.Context, keys []string, load BatchLoade
 	}
 	b := &batch[V]{c: c, load: load, waiting: make(map[string]*flight)}
 	var due []*item[V]
-	now := time.Now().UnixNano()
+	began := time.Now()
+	now := began.UnixNano()
 	for _, key := range keys {
 		if _, done := results[key]; done || b.waiting[key] != nil {
 			continue
@@ -96,7 +98,7 @@ func (c *Cache[V]) objectsOf(ctx context.Context, keys []string, load BatchLoade
 	b.depart(ctx, b.led)
 	b.refresh(ctx, due)
 	for key, f := range b.waiting {
-		o, err := c.await(ctx, f, c.chain.plan(key), load != nil)
+		o, err := c.await(ctx, f, c.chain.plan(key), load != nil, began)
 		results[key] = Result[*object[V]]{Value: o, Err: err}
 	}
 	return results, nil
