@@ -15,11 +15,11 @@ var backtestID = fmt.Sprintf("sma-%d-%d", shortAverage, longAverage)
 // Result is the outcome of a backtest for one symbol. Gains are fractions: 0.1
 // is 10 %. Costs and taxes are left out.
 type Result struct {
-	Symbol   string  `json:"symbol" parquet:"symbol"`
-	Gain     float64 `json:"gain" parquet:"gain"`
-	Hold     float64 `json:"hold" parquet:"hold"`         // buying at the start and keeping
-	Drawdown float64 `json:"drawdown" parquet:"drawdown"` // largest fall from a peak
-	Trades   int64   `json:"trades" parquet:"trades"`     // buys
+	Symbol   string  `parquet:"symbol"`
+	Gain     float64 `parquet:"gain"`
+	Hold     float64 `parquet:"hold"`     // buying at the start and keeping
+	Drawdown float64 `parquet:"drawdown"` // largest fall from a peak
+	Trades   int64   `parquet:"trades"`   // buys
 }
 
 // backtest runs the rule over the bars of a symbol. A decision is made at one

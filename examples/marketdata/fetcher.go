@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stratacache/strata/chain"
-	"github.com/stratacache/strata/marshal/parquet"
 	"github.com/stratacache/strata/policy"
 )
 
@@ -42,21 +41,19 @@ type Fetcher struct {
 	backtests *chain.Cache[[]Result]
 }
 
-// newFetcher returns a fetcher that caches in c what it gets from api.
-func newFetcher(c *chain.Chain, api *API) (*Fetcher, error) {
-	table, err := parquet.New[[]Bar](nil)
-	if err != nil {
-		return nil, err
-	}
+// newFetcher returns a fetcher that caches in c what it gets from api. Each cache
+// has the codec of its type: bars and results are Parquet tables, prices text,
+// the rest JSON.
+func newFetcher(c *chain.Chain, api *API) *Fetcher {
 	return &Fetcher{
 		api:       api,
-		bars:      chain.NewCache(c, &chain.CacheOptions[[]Bar]{Codec: table}),
+		bars:      chain.NewCache[[]Bar](c, nil),
 		prices:    chain.NewCache[float64](c, nil),
 		infos:     chain.NewCache[Info](c, nil),
 		tickers:   chain.NewCache[[]string](c, nil),
 		screens:   chain.NewCache[[]Candidate](c, nil),
 		backtests: chain.NewCache[[]Result](c, nil),
-	}, nil
+	}
 }
 
 // History returns a year of bars of a symbol, daily or weekly. Weekly bars are

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stratacache/strata/store"
@@ -29,11 +30,28 @@ func newTestFetcher(t *testing.T) (*Fetcher, *sources) {
 			t.Error(err)
 		}
 	})
-	f, err := newFetcher(c, api)
-	if err != nil {
+	return newFetcher(c, api), seen
+}
+
+// What lies on disk: bars as a table that pandas reads, a price as its digits.
+func TestCodecs(t *testing.T) {
+	f, _ := newTestFetcher(t)
+	if _, err := pass(t.Context(), f, newSources(quiet())); err != nil {
 		t.Fatal(err)
 	}
-	return f, seen
+	for key, want := range map[string]string{
+		"hist:AAPL:1d:1y": "parquet", "hist:AAPL:1wk:1y": "parquet", "backtest:" + backtestID: "parquet",
+		"price:AAPL": "text", "tickers:all": "json", "info:AAPL": "json",
+	} {
+		x, err := f.prices.Chain().Explain(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		disk := x.Tiers[len(x.Tiers)-1]
+		if codec, _, _ := strings.Cut(disk.Codec, "+"); !disk.Present || codec != want {
+			t.Errorf("%s: on disk as %q (%v), want %s", key, disk.Codec, disk.Present, want)
+		}
+	}
 }
 
 func TestHistory(t *testing.T) {

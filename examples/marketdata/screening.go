@@ -14,15 +14,15 @@ const (
 
 // Candidate is one result of a screening.
 type Candidate struct {
-	Symbol string  `json:"symbol"`
-	Close  float64 `json:"close"`
-	Gain   float64 `json:"gain"` // over screenGain days; 0.1 is 10 %
+	Symbol string  `parquet:"symbol"`
+	Close  float64 `parquet:"close"`
+	Gain   float64 `parquet:"gain"` // over screenGain days; 0.1 is 10 %
 }
 
 // screen returns the candidates among the daily bars by symbol, the largest gain
 // first and equal ones by name.
 func screen(daily map[string][]Bar) []Candidate {
-	found := []Candidate{}
+	var found []Candidate
 	for symbol, bars := range daily {
 		c := closes(bars)
 		if len(c) <= screenGain {

@@ -32,11 +32,7 @@ func (s *service) with(ctx context.Context, f func(*Fetcher, *sources) error) (e
 		err = errors.Join(err, c.Close(context.WithoutCancel(ctx)))
 		s.warn(seen)
 	}()
-	fetcher, err := newFetcher(c, s.api)
-	if err != nil {
-		return err
-	}
-	return f(fetcher, seen)
+	return f(newFetcher(c, s.api), seen)
 }
 
 // warn tells of tiers that failed meanwhile: the others answered in their stead.

@@ -5,8 +5,13 @@ import (
 	"context"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/stratacache/strata/policy"
 )
 
 // TestREADME checks that the example in the README is this program, so that what
@@ -22,6 +27,39 @@ func TestREADME(t *testing.T) {
 	}
 	if !strings.Contains(string(readme), "```go\n"+string(program)+"```\n") {
 		t.Error("README.md does not contain examples/quickstart/main.go as it is")
+	}
+}
+
+// policyRow matches a line of the README's table of rules: keys, class, TTL.
+var policyRow = regexp.MustCompile("(?m)^\\| (`.*`) \\| (hot|warm|cold) \\| (\\d+) (min|h) \\|$")
+
+// TestPolicyTable checks the README's table of rules against the rules.
+func TestPolicyTable(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, listed := policy.MarketData(), 0
+	for _, row := range policyRow.FindAllStringSubmatch(string(readme), -1) {
+		ttl, err := time.ParseDuration(row[3] + row[4][:1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, keys := range strings.Split(row[1], ", ") {
+			listed++
+			pattern := strings.Trim(keys, "`")
+			i := slices.IndexFunc(rules.Rules(), func(r *policy.Rule) bool { return r.Keys.String() == pattern })
+			if i < 0 {
+				t.Errorf("no rule for %s", pattern)
+				continue
+			}
+			if r := rules.Rules()[i]; r.Class != row[2] || r.TTL != ttl {
+				t.Errorf("%s: README says %s and %v, the rule %s and %v", pattern, row[2], ttl, r.Class, r.TTL)
+			}
+		}
+	}
+	if n := len(rules.Rules()); listed != n {
+		t.Errorf("README lists %d rules of %d", listed, n)
 	}
 }
 

@@ -61,3 +61,21 @@ func TestRelative(t *testing.T) {
 		t.Errorf("relative links = %q", got)
 	}
 }
+
+// TestDecisionsAreIndexed checks that every decision is in the list of them.
+func TestDecisionsAreIndexed(t *testing.T) {
+	const dir = "../../docs/decisions"
+	index, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(filepath.Join(dir, "[0-9]*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages {
+		if !strings.Contains(string(index), "("+filepath.Base(p)+")") {
+			t.Errorf("%s is not in %s/README.md", filepath.Base(p), dir)
+		}
+	}
+}
