@@ -34,7 +34,7 @@ lint() {
 	vet) each go vet ./... ;;
 	golangci)
 		out=$(golangci_lint) || die 'cannot build golangci-lint'
-		each "$out" run ./...
+		each "$out" run --allow-parallel-runners ./...
 		;;
 	tidy) each go mod tidy -diff ;;
 	shell)

@@ -64,3 +64,26 @@ func openStrataLoad[V any](tb testing.TB, value func(int) V) func(string) (V, bo
 		return v, err == nil
 	}
 }
+
+// TestHitAllocatesNothing: a hit costs no allocation, with and without a loader,
+// whatever the value.
+func TestHitAllocatesNothing(t *testing.T) {
+	t.Run("string", func(t *testing.T) { checkAllocations(t, stringValue) })
+	t.Run("struct64", func(t *testing.T) { checkAllocations(t, quoteValue) })
+}
+
+func checkAllocations[V any](t *testing.T, value func(int) V) {
+	for _, s := range []subject[V]{{"get", openStrata[V]}, {"getorload", openStrataLoad[V]}} {
+		get := s.open(t, value)
+		k, i := keys(), 0
+		n := testing.AllocsPerRun(10_000, func() {
+			if _, ok := get(k[i%len(k)]); !ok {
+				t.Error("a miss")
+			}
+			i++
+		})
+		if n != 0 {
+			t.Errorf("%s: %v allocations per hit", s.name, n)
+		}
+	}
+}
