@@ -24,7 +24,7 @@ type Cache[V any] struct {
 	opts    CacheOptions[V]
 	typ     reflect.Type
 	size    int64    // of an object[V] itself
-	codecs  sync.Map // codec name ("" for the default) -> codecOf[V]
+	codecs  sync.Map // *plan, or codec name ("" for the default) -> *codecOf[V]
 }
 
 // CacheOptions configure a Cache. The zero value, and a nil pointer, mean the

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stratacache/strata/internal/clock"
+	"github.com/stratacache/strata/marshal"
 	"github.com/stratacache/strata/policy"
 	"github.com/stratacache/strata/store"
 )
@@ -87,6 +88,9 @@ type Options struct {
 	Feed store.Feed
 	// FeedTimeout bounds each Publish; 0 means 5 seconds.
 	FeedTimeout time.Duration
+	// Keyrings are the key rings that rules name in `encrypt`. Values are
+	// encrypted in every tier that holds bytes, and in clear in memory.
+	Keyrings map[string]*marshal.Keyring
 	// Logger receives state changes and errors; nil is silent.
 	Logger *slog.Logger
 	// OnError is called for every error of a tier that a caller may not see,

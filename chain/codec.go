@@ -15,13 +15,37 @@ import (
 // why there is none.
 type codecOf[V any] struct {
 	marshal.Codec[V]
-	name string
-	err  error
+	name   string
+	sealed bool // it encrypts
+	err    error
 }
 
 // codecFor returns the codec of p's keys: the cache's own, else the rule's, else
-// the default of V.
-func (c *Cache[V]) codecFor(p *plan) *codecOf[V] { return c.codec(p.codec) }
+// the default of V, in the compression and encryption that the rule asks for.
+func (c *Cache[V]) codecFor(p *plan) *codecOf[V] {
+	if x, ok := c.codecs.Load(p); ok {
+		return x.(*codecOf[V])
+	}
+	x, _ := c.codecs.LoadOrStore(p, c.wrap(p, c.codec(p.codec)))
+	return x.(*codecOf[V])
+}
+
+// wrap returns base inside what p's rule puts around it. A view passes on what
+// caches wrapped.
+func (c *Cache[V]) wrap(p *plan, base *codecOf[V]) *codecOf[V] {
+	if base.err != nil || base.name == anyCodec || p.compress == "" && p.keys == nil {
+		return base
+	}
+	k := &codecOf[V]{sealed: p.keys != nil}
+	k.Codec, k.err = marshal.Compressed(base.Codec, p.compress)
+	if k.err == nil && k.sealed {
+		k.Codec, k.err = marshal.Encrypt(k.Codec, p.keys)
+	}
+	if k.err == nil {
+		k.name = base.name + strings.TrimPrefix(k.Name(), base.Name())
+	}
+	return k
+}
 
 // codec returns the codec called name; "" is the default.
 func (c *Cache[V]) codec(name string) *codecOf[V] {
@@ -57,7 +81,7 @@ func (c *Cache[V]) encode(p *plan, key string, v V) (e store.Entry, err error) {
 	if k.err != nil {
 		return store.Entry{}, fmt.Errorf("strata: key %q of rule %q: %w", key, p.name, k.err)
 	}
-	data, err := k.Append(nil, v)
+	data, err := marshal.Append(k.Codec, nil, key, v)
 	if err != nil {
 		return store.Entry{}, fmt.Errorf("strata: encode key %q as %s: %w", key, k.Name(), err)
 	}
@@ -67,10 +91,11 @@ func (c *Cache[V]) encode(p *plan, key string, v V) (e store.Entry, err error) {
 	return store.Entry{Value: data, Codec: k.name}, nil
 }
 
-// decode returns the value of an entry. Entries that name another codec are
+// decode returns the value of key's entry. Entries that name another codec are
 // decoded by that, where it exists for V; entries of another type are an error,
-// never a zero value.
-func (c *Cache[V]) decode(p *plan, e *store.Entry) (v V, err error) {
+// never a zero value. Where the rule encrypts, only what was encrypted is a
+// value: whoever can write to the tier must not be able to choose it.
+func (c *Cache[V]) decode(p *plan, key string, e *store.Entry) (v V, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("strata: decoder panicked: %v", r)
@@ -82,6 +107,9 @@ func (c *Cache[V]) decode(p *plan, e *store.Entry) (v V, err error) {
 	}
 	if e.Codec != "" && e.Codec != k.name && k.name != anyCodec {
 		other, _, _ := strings.Cut(e.Codec, "+")
+		if k.sealed {
+			return v, fmt.Errorf("strata: stored as %s, wanted %s", e.Codec, k.name)
+		}
 		if c.opts.Codec == nil && other != k.Name() {
 			k = c.codec(other)
 		}
@@ -92,7 +120,7 @@ func (c *Cache[V]) decode(p *plan, e *store.Entry) (v V, err error) {
 			return v, fmt.Errorf("strata: stored as %s, wanted %s", e.Codec, k.name)
 		}
 	}
-	return k.Decode(e.Value)
+	return marshal.Decode(k.Codec, key, e.Value)
 }
 
 // fingerprint returns "+" and a hash of the structure of t, for codecs that

@@ -251,7 +251,7 @@ func (c *Cache[V]) judge(f *flight, p *plan, fd *finding) verdict {
 	l := lifeOf(&fd.entry)
 	o, ok := fd.obj.(*object[V])
 	if !ok {
-		v, err := c.decode(p, &fd.entry)
+		v, err := c.decode(p, f.key, &fd.entry)
 		if err != nil {
 			c.chain.counts.typeMisses.add(1)
 			c.chain.report(&store.Error{Op: "decode", Tier: fd.from, Key: f.key, Err: err})

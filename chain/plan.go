@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stratacache/strata/marshal"
 	"github.com/stratacache/strata/policy"
 )
 
@@ -29,7 +30,9 @@ type plan struct {
 	refreshAhead, early float64
 	neverStale          bool
 
-	codec string // name that the rule gives; empty: the type's default
+	codec    string           // name that the rule gives; empty: the type's default
+	compress string           // name of a compression; empty: none
+	keys     *marshal.Keyring // nil: values are not encrypted
 }
 
 // placed is a tier as a rule uses it.
@@ -74,7 +77,7 @@ func (c *Chain) makePlan(r *policy.Rule) (*plan, error) {
 		rule: r, name: r.Name, ttl: r.TTL, grace: r.Grace(), jitter: r.Jitter,
 		swr: r.StaleWhileRevalidate, sie: r.StaleIfError, negative: r.NegativeTTL,
 		soft: r.SoftTimeout, hard: r.HardTimeout, refreshAhead: r.RefreshAhead, early: r.Early,
-		neverStale: r.NeverStale, codec: r.Codec,
+		neverStale: r.NeverStale, codec: r.Codec, compress: r.Compress,
 	}
 	if p.ttl == 0 {
 		p.ttl = never
@@ -102,6 +105,11 @@ func (c *Chain) makePlan(r *policy.Rule) (*plan, error) {
 			continue
 		}
 		p.tiers = append(p.tiers, placed{tier: t, at: len(p.tiers), mode: c.modeOf(r, t), ttl: bound})
+	}
+	if r.Encrypt != "" {
+		if p.keys = c.opts.Keyrings[r.Encrypt]; p.keys == nil {
+			return nil, fmt.Errorf("strata: rule %q encrypts with key ring %q, which is not in Options.Keyrings", r.Name, r.Encrypt)
+		}
 	}
 	if r.Durable && c.opts.Pending.Journal == "" {
 		return nil, fmt.Errorf("strata: rule %q is durable, which needs Options.Pending.Journal", r.Name)

@@ -3,9 +3,12 @@ package chain
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"strings"
 	"time"
 
+	"github.com/stratacache/strata/marshal"
 	"github.com/stratacache/strata/store"
 )
 
@@ -78,6 +81,18 @@ func entryOf(o *object[[]byte]) store.Entry {
 	return e
 }
 
+// acceptable refuses keys that the chain keeps for itself, and to leave in clear
+// what a rule encrypts: bytes that a view is given are stored as they are.
+func (v *view) acceptable(key string, e *store.Entry) error {
+	if err := v.c.check(key); err != nil {
+		return err
+	}
+	if p := v.c.plan(key); p.keys != nil && !strings.HasSuffix(e.Codec, marshal.EncryptSuffix) {
+		return fmt.Errorf("strata: rule %q encrypts its values: write them through a Cache", p.name)
+	}
+	return nil
+}
+
 // operation prepares the write of e.
 func (v *view) operation(key string, e store.Entry) *operation {
 	p := v.c.plan(key)
@@ -105,7 +120,7 @@ func (v *view) object(p *plan, e *store.Entry, now int64, epoch uint64) *object[
 
 // Set implements store.Store.
 func (v *view) Set(ctx context.Context, key string, e store.Entry) error {
-	if err := v.c.check(key); err != nil {
+	if err := v.acceptable(key, &e); err != nil {
 		return v.fault("set", key, err)
 	}
 	return v.fault("set", key, v.c.write(ctx, v.operation(key, e)))
@@ -140,7 +155,7 @@ func (v *view) SetMany(ctx context.Context, entries map[string]store.Entry) erro
 	var be *store.BatchError
 	ops := make([]*operation, 0, len(entries))
 	for key, e := range entries {
-		if err := v.c.check(key); err != nil {
+		if err := v.acceptable(key, &e); err != nil {
 			be = be.Add(key, v.fault("set", key, err))
 			continue
 		}

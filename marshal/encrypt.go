@@ -21,8 +21,11 @@ func Encrypt[V any](inner Codec[V], ring *Keyring) (Codec[V], error) {
 	if len(inner.Name()) > 255 {
 		return nil, errors.New("marshal: encrypt: the name of the inner codec is longer than 255 bytes")
 	}
-	return encrypted[V]{inner: inner, ring: ring, name: inner.Name() + "+aead"}, nil
+	return encrypted[V]{inner: inner, ring: ring, name: inner.Name() + EncryptSuffix}, nil
 }
+
+// EncryptSuffix ends the names of encrypting codecs.
+const EncryptSuffix = "+aead"
 
 const encryptVersion = 1
 
