@@ -1,0 +1,238 @@
+package diskstore
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/stratacache/strata/internal/journal"
+	"github.com/stratacache/strata/store"
+	"github.com/stratacache/strata/store/diskstore/internal/segment"
+)
+
+// A Load gathers so many bytes in memory for a segment, and makes at most so
+// many segments.
+const (
+	loadBytes = 128 << 20
+	loadMax   = 1 << 16
+)
+
+// Load writes many entries at once, straight into segments, past the journal:
+// for a first fill or a nightly prefetch. It counts as one write of each key
+// that happens when Load is called. When it returns all entries are on the disk,
+// whatever Sync says; where it fails none of them is in the store. Of a key that
+// comes twice the last entry counts. The store keeps the values.
+func (s *Store) Load(ctx context.Context, entries iter.Seq2[string, store.Entry]) error {
+	const op = "load"
+	if err := s.check(ctx, op, ""); err != nil {
+		return err
+	}
+	if s.opts.ReadOnly {
+		return s.error(op, "", errReadOnly)
+	}
+	ctx, cancel := s.untilClosed(ctx)
+	defer cancel()
+	l := &loader{s: s, ctx: ctx}
+	if err := l.begin(); err != nil {
+		return s.writeError(op, "", err)
+	}
+	defer release(l.older)
+	for key, e := range entries {
+		if err := s.checkEntry(ctx, op, key, &e); err != nil {
+			l.abort()
+			return err
+		}
+		if err := l.add(key, e); err != nil {
+			l.abort()
+			return s.writeError(op, key, err)
+		}
+	}
+	if err := l.end(); err != nil {
+		return s.writeError(op, "", err)
+	}
+	return nil
+}
+
+// loader is a Load under way.
+type loader struct {
+	s     *Store
+	ctx   context.Context
+	seq   uint64 // of the first segment
+	rows  []loadRow
+	bytes int64
+	added []*seg // newest first
+	older []*seg
+	dead  []superseded
+	count uint64
+}
+
+type loadRow struct {
+	hash segment.Hash
+	n    int // in order of arrival
+	key  string
+	e    store.Entry
+}
+
+// begin takes sequences for the segments, so that they are newer than all that
+// was written before and older than what is written from now on, and seals the
+// former.
+func (l *loader) begin() error {
+	s := l.s
+	if err := s.admit(l.ctx); err != nil {
+		return err
+	}
+	s.freeze.Lock()
+	if s.closed.Load() {
+		s.freeze.Unlock()
+		return store.ErrClosed
+	}
+	// A new memtable even where the old one is empty: its records, which begin
+	// here, must not be taken for older than the segments.
+	s.freezeLocked()
+	l.seq = s.j.Next()
+	s.j.SkipTo(l.seq + loadMax)
+	s.state.Load().mem.first = l.seq + loadMax
+	s.freeze.Unlock()
+	if err := s.sealAll(l.ctx); err != nil {
+		return err
+	}
+	l.older = s.hold()
+	return nil
+}
+
+func (l *loader) add(key string, e store.Entry) error {
+	l.rows = append(l.rows, loadRow{segment.HashKey(l.s.seed, key), len(l.rows), key, e})
+	l.bytes += int64(segment.RowBytes(len(key), len(e.Value)))
+	if l.bytes >= min(loadBytes, l.s.maxOutput()) {
+		return l.flush()
+	}
+	return nil
+}
+
+// flush writes the rows gathered as a segment.
+func (l *loader) flush() error {
+	if len(l.rows) == 0 {
+		return nil
+	}
+	s := l.s
+	seq := l.seq + l.count
+	if l.count++; l.count > loadMax {
+		return store.ErrTooLarge
+	}
+	slices.SortFunc(l.rows, func(a, b loadRow) int {
+		if c := a.hash.Compare(b.hash); c != 0 {
+			return c
+		}
+		return b.n - a.n // the last of a key first
+	})
+	w, err := segment.Create(s.fs, kvDir, segment.WriterOptions{
+		ID: s.newID(), Seed: s.seed, Rows: len(l.rows), Now: time.Now().UnixMicro(), MinSeq: seq, MaxSeq: seq,
+	})
+	if err != nil {
+		return err
+	}
+	if err := l.write(w); err != nil {
+		w.Abort()
+		return err
+	}
+	added, err := s.finish(w)
+	if err != nil {
+		return err
+	}
+	s.n.sealedBytes.Add(uint64(w.Size()))
+	l.added = append(added, l.added...)
+	clear(l.rows)
+	l.rows, l.bytes = l.rows[:0], 0
+	return nil
+}
+
+func (l *loader) write(w *segment.Writer) (err error) {
+	defer func(old bool) {
+		debug.SetPanicOnFault(old)
+		if r := recover(); r != nil {
+			err = faultError(r)
+		}
+	}(debug.SetPanicOnFault(true))
+	now := time.Now().UnixMicro()
+	var row segment.Row
+	for i := range l.rows {
+		r := &l.rows[i]
+		if i > 0 && r.hash == l.rows[i-1].hash && r.key == l.rows[i-1].key {
+			continue
+		}
+		if i%1024 == 0 && l.ctx.Err() != nil {
+			return l.ctx.Err()
+		}
+		p := segment.NewProbe(r.hash)
+		hides := l.s.supersedes(l.added, &p, &l.dead) || l.s.supersedes(l.older, &p, &l.dead)
+		row = segment.Row{
+			Hash: r.hash, Value: r.e.Value, Expires: journal.Micros(r.e.Expires), Fresh: journal.Micros(r.e.FreshUntil()),
+			Written: l.s.stamp(), Version: r.e.Version, Codec: r.e.Codec,
+		}
+		row.SetKey(r.key, r.e.Tags)
+		if row.Expires <= now {
+			if !hides {
+				continue
+			}
+			row.Kind, row.Value, row.Expires, row.Fresh = segment.KindDeleted, nil, journal.Never, journal.Never
+		}
+		if err := w.Append(&row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end makes the segments live, where their sequences put them.
+func (l *loader) end() error {
+	s := l.s
+	if err := l.flush(); err != nil {
+		l.abort()
+		return err
+	}
+	s.compaction.Lock()
+	defer s.compaction.Unlock()
+	if s.closed.Load() || l.ctx.Err() != nil {
+		l.abort()
+		return cmp.Or(l.ctx.Err(), store.ErrClosed)
+	}
+	uncertain, err := s.commitMaybe(0, func(segs []*seg) []*seg {
+		i := 0
+		for i < len(segs) && segs[i].Meta.MinSeq > l.seq {
+			i++
+		}
+		return slices.Insert(segs, i, l.added...)
+	}, nil)
+	if err != nil {
+		if uncertain {
+			release(l.added)
+		} else {
+			l.abort()
+		}
+		return err
+	}
+	rows := uint64(0)
+	for _, g := range l.added {
+		rows += uint64(g.Meta.Rows)
+	}
+	s.n.sets.Add(rows)
+	for _, d := range l.dead {
+		d.seg.deadRows.Add(1)
+		d.seg.deadBytes.Add(d.bytes)
+	}
+	wake(s.compactWake)
+	return nil
+}
+
+// abort removes the segments written so far, which no reader has seen.
+func (l *loader) abort() {
+	for _, g := range l.added {
+		_ = l.s.fs.Remove(segment.Name(kvDir, g.Meta.ID))
+		_ = l.s.fs.Remove(segment.IndexName(kvDir, g.Meta.ID))
+	}
+	release(l.added)
+	l.added = nil
+}
