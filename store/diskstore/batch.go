@@ -57,6 +57,10 @@ func (s *Store) GetMany(ctx context.Context, keys []string) (map[string]store.En
 		}
 		pl := &places[i]
 		e, err := s.loadPlace(pl)
+		if err != nil && errors.Is(err, errTable) {
+			p := segment.NewProbe(segment.HashKey(s.seed, pl.key))
+			e, _, _, err = s.retryTable(&p, pl.key, owned, nil)
+		}
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 			s.n.miss(pl.hi)

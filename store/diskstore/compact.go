@@ -54,6 +54,10 @@ func (s *Store) maintain(ctx context.Context) error {
 	s.compaction.Lock()
 	defer s.compaction.Unlock()
 	s.heal()
+	if !s.swept {
+		s.swept = true
+		s.sweepTables()
+	}
 	for ctx.Err() == nil {
 		if err := s.evict(); err != nil {
 			return err
@@ -236,6 +240,7 @@ func (s *Store) merge(ctx context.Context, run []*seg) error {
 	s.n.lastCompaction.Store(time.Now().UnixMicro())
 	s.opts.Logger.Debug("disk store: compacted", "segments", len(run), "rows", w.Rows(), "took", time.Since(start))
 	s.retire(run)
+	s.reap(mg.dropped)
 	return s.dropLost()
 }
 
@@ -267,6 +272,7 @@ type merger struct {
 	newer, older []*seg
 	now          int64
 	expired      uint64
+	dropped      []droppedTable // tables whose rows are not in the output
 	pos          []uint64
 	head         []segment.Hash
 	loc          []segment.Loc
@@ -359,6 +365,8 @@ func (mg *merger) hash(w *segment.Writer, h segment.Hash) error {
 			if err == nil && !slices.Contains(seen, string(it.Text)) {
 				seen = append(seen, string(it.Text))
 				err = mg.row(w, g, i, h, &it)
+			} else if err == nil {
+				mg.drop(&it)
 			}
 			if err != nil && !errors.Is(err, segment.ErrData) {
 				return err
@@ -378,6 +386,7 @@ func (mg *merger) hash(w *segment.Writer, h segment.Hash) error {
 func (mg *merger) row(w *segment.Writer, g *seg, i int, h segment.Hash, it *segment.Item) error {
 	p := segment.NewProbe(h)
 	if mg.superseded(&p) {
+		mg.drop(it)
 		return nil
 	}
 	row := segment.Row{
@@ -400,6 +409,7 @@ func (mg *merger) row(w *segment.Writer, g *seg, i int, h segment.Hash, it *segm
 		mg.expired++
 	}
 	if dead {
+		mg.drop(it)
 		if !mg.hides(&p) {
 			return nil
 		}
@@ -407,6 +417,17 @@ func (mg *merger) row(w *segment.Writer, g *seg, i int, h segment.Hash, it *segm
 		row.Expires, row.Fresh = journal.Never, journal.Never
 	}
 	return w.Append(&row)
+}
+
+// drop notes a row that will be gone, if it refers to a table file.
+func (mg *merger) drop(it *segment.Item) {
+	if it.Kind != segment.KindTable || !it.Check(it.Value) {
+		return
+	}
+	key, ok1 := it.Key()
+	if ref, ok2 := segment.ParseTableRef(it.Value); ok1 && ok2 {
+		mg.dropped = append(mg.dropped, droppedTable{key, ref})
+	}
 }
 
 // superseded reports whether a newer segment has a row of the key.

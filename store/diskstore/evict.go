@@ -44,6 +44,10 @@ func (s *Store) evict() error {
 			return nil
 		}
 		last := segs[len(segs)-1]
+		var dropped []droppedTable
+		if err := s.eachTable(last, func(d droppedTable) { dropped = append(dropped, d) }); err != nil {
+			s.fault("evict", err)
+		}
 		live := max(0, last.Meta.Rows-last.Meta.Deleted-last.deadRows.Load())
 		err := s.commit(0, func(segs []*seg) []*seg {
 			return slices.DeleteFunc(segs, func(g *seg) bool { return g == last })
@@ -53,6 +57,7 @@ func (s *Store) evict() error {
 		}
 		s.n.evictions.Add(uint64(live))
 		s.retire([]*seg{last})
+		s.reap(dropped)
 	}
 	return nil
 }

@@ -45,6 +45,13 @@ func (s *Store) Load(ctx context.Context, entries iter.Seq2[string, store.Entry]
 			l.abort()
 			return err
 		}
+		if _, ok := s.tablePath(key); ok { // one by one: each is a file
+			if err := s.Set(ctx, key, e); err != nil {
+				l.abort()
+				return err
+			}
+			continue
+		}
 		if err := l.add(key, e); err != nil {
 			l.abort()
 			return s.writeError(op, key, err)

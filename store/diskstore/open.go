@@ -36,6 +36,10 @@ func Open(dir string, opts *Options) (*Store, error) {
 	if err := s.openFS(dir); err != nil {
 		return nil, s.error("open", "", err)
 	}
+	if err := s.openTables(dir); err != nil {
+		s.abandonFS()
+		return nil, s.error("open", "", err)
+	}
 	s.clock = clock.NewCoarse()
 	s.stopCtx, s.stopCancel = context.WithCancel(context.Background())
 	if err := s.recover(); err != nil {
@@ -97,6 +101,9 @@ func (s *Store) abandon() {
 	}
 	if s.j != nil {
 		_ = s.j.Close()
+	}
+	if s.tables != nil {
+		_ = s.tables.dir.Close()
 	}
 	s.abandonFS()
 }
@@ -295,6 +302,7 @@ func (s *Store) openJournal() (err error) {
 	for _, d := range rep.Damage {
 		s.fault("open", fmt.Errorf("journal: %s", d))
 	}
+	s.finishTables()
 	if !s.opts.ReadOnly {
 		s.j.SkipTo(s.sealed)
 	}
@@ -310,9 +318,8 @@ func (s *Store) replay(r journal.Record) error {
 	if r.Seq < s.sealed {
 		return nil
 	}
-	st := s.state.Load()
 	if r.Kind == recClear {
-		segs := st.segs
+		segs := s.state.Load().segs
 		s.state.Store(&state{mem: newMemtable(s.sealed)})
 		release(segs)
 		return nil
@@ -329,8 +336,7 @@ func (s *Store) replay(r journal.Record) error {
 	case recTable:
 		m.kind = segment.KindTable
 	}
-	st.mem.put(key, m)
-	st.mem.bytes.Add(int64(segment.RowBytes(len(key), len(e.Value))))
+	s.remember(key, m)
 	s.written.Store(max(s.written.Load(), written))
 	return nil
 }

@@ -68,7 +68,10 @@ func (s *Store) read(ctx context.Context, op, key string, m mode, dst []byte) (e
 		return e, dst, nil, err
 	}
 	p := segment.NewProbe(segment.HashKey(s.seed, key))
-	e, out, hold, err = s.readProbe(&p, key, m, dst)
+	e, out, hold, err = s.readOnce(&p, key, m, dst)
+	if err != nil && err != store.ErrNotFound && errors.Is(err, errTable) {
+		e, out, hold, err = s.retryTable(&p, key, m, dst)
+	}
 	switch {
 	case err == nil:
 		s.n.hit(p.Hi)
@@ -80,7 +83,7 @@ func (s *Store) read(ctx context.Context, op, key string, m mode, dst []byte) (e
 	return e, out, hold, err
 }
 
-func (s *Store) readProbe(p *segment.Probe, key string, m mode, dst []byte) (e store.Entry, out []byte, hold *seg, err error) {
+func (s *Store) readOnce(p *segment.Probe, key string, m mode, dst []byte) (e store.Entry, out []byte, hold *seg, err error) {
 	out = dst
 	c := s.guard.enter(p.Hi)
 	defer s.leave(c, debug.SetPanicOnFault(true), &err)
@@ -104,14 +107,21 @@ func (s *Store) load(f *found, m mode, dst []byte) (e store.Entry, out []byte, h
 			return e, dst, nil, store.ErrNotFound
 		}
 		e = f.mem.entry()
+		if f.mem.kind == segment.KindTable {
+			dst, err = s.loadTable(&e, e.Value, m, dst)
+			return e, dst, nil, err
+		}
 		if m == appended {
 			dst = append(dst, e.Value...)
 			e.Value = dst[len(dst)-len(e.Value):]
 		}
 		return e, dst, nil, nil
 	}
-	if f.loc.Kind() == segment.KindDeleted {
+	switch f.loc.Kind() {
+	case segment.KindDeleted:
 		return e, dst, nil, store.ErrNotFound
+	case segment.KindTable:
+		return s.loadTableRow(f, m, dst)
 	}
 	var it segment.Item
 	if err := f.seg.Read(&f.loc, &it); err != nil {
@@ -144,6 +154,30 @@ func (s *Store) load(f *found, m mode, dst []byte) (e store.Entry, out []byte, h
 		hold = f.seg
 	}
 	return e, dst, hold, nil
+}
+
+// loadTableRow reads the table that a row of a segment refers to.
+func (s *Store) loadTableRow(f *found, m mode, dst []byte) (e store.Entry, out []byte, hold *seg, err error) {
+	var it segment.Item
+	if err := f.seg.Read(&f.loc, &it); err != nil {
+		return e, dst, nil, err
+	}
+	if !it.Check(it.Value) {
+		return e, dst, nil, fmt.Errorf("%w: checksum of a row of segment %d", segment.ErrData, f.seg.Meta.ID)
+	}
+	if s.expired(it.Expires) {
+		return e, dst, nil, store.ErrNotFound
+	}
+	out, err = s.loadTable(&e, it.Value, m, dst)
+	if err != nil {
+		return store.Entry{}, out, nil, err
+	}
+	e.Version, e.Codec = it.Version, it.Codec
+	setTimes(&e, it.Expires, it.Fresh)
+	if it.TagsText != nil {
+		e.Tags = it.Tags()
+	}
+	return e, out, nil, nil
 }
 
 func cond(c bool, n int) int {

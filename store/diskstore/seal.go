@@ -170,6 +170,8 @@ type superseded struct {
 
 // sealRows appends the rows that are worth keeping. Tombstones that hide
 // nothing, and expired entries, are not.
+//
+// An expired table keeps its row, for compaction to remove the file with it.
 func (s *Store) sealRows(ctx context.Context, w *segment.Writer, rows []memRow, older []*seg) (dead []superseded, err error) {
 	defer func(old bool) {
 		debug.SetPanicOnFault(old)
@@ -186,7 +188,7 @@ func (s *Store) sealRows(ctx context.Context, w *segment.Writer, rows []memRow, 
 		m := rows[i]
 		p := segment.NewProbe(m.hash)
 		hides := s.supersedes(older, &p, &dead)
-		gone := m.kind == segment.KindDeleted || m.expires <= now
+		gone := m.kind == segment.KindDeleted || m.expires <= now && m.kind != segment.KindTable
 		if gone && !hides {
 			continue
 		}

@@ -40,6 +40,7 @@ func (c *counters) miss(spread uint64) { c.reads[spread%guardSlots].misses.Add(1
 //	write_amplification  bytes written to segments / bytes sealed
 //	compactions          since Open
 //	last_compaction      Unix seconds; 0: none since Open
+//	table_bytes          size of the table files
 //	lost_segments        segments of which only the index is left
 func (s *Store) Stats() store.Stats {
 	c := s.guard.enter(0)
@@ -65,16 +66,19 @@ func (s *Store) Stats() store.Stats {
 			continue
 		}
 		out.Entries += max(0, g.Meta.Rows-g.Meta.Deleted-g.deadRows.Load())
-		size += g.Meta.Bytes()
+		size += g.Meta.Size + g.Meta.IndexSize
 		dead += g.deadBytes.Load()
 		expired += g.Expired(now)
 	}
 	out.Entries += memory
-	journal := int64(0)
+	journal, files := int64(0), int64(0)
 	if !s.closed.Load() {
 		journal = s.j.Size()
 	}
-	out.Bytes = size + journal
+	if s.tables != nil {
+		files = s.tables.bytes.Load()
+	}
+	out.Bytes = size + journal + files
 	amp := 1.0
 	if sealed := s.n.sealedBytes.Load(); sealed > 0 {
 		amp = float64(sealed+s.n.compactedBytes.Load()) / float64(sealed)
@@ -83,7 +87,7 @@ func (s *Store) Stats() store.Stats {
 		"segments": float64(len(st.segs)), "memory_entries": float64(memory), "journal_bytes": float64(journal),
 		"live_bytes": float64(max(0, size-dead-expired)), "dead_bytes": float64(dead), "expired_bytes": float64(expired),
 		"write_amplification": amp, "compactions": float64(s.n.compactions.Load()),
-		"last_compaction": float64(s.n.lastCompaction.Load() / 1e6), "lost_segments": float64(lost),
+		"table_bytes": float64(files), "last_compaction": float64(s.n.lastCompaction.Load() / 1e6), "lost_segments": float64(lost),
 	}
 	return out
 }

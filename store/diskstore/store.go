@@ -71,7 +71,9 @@ type Store struct {
 	closed      atomic.Bool
 	closeOnce   sync.Once
 
-	n counters
+	tables *tables // nil: none
+	swept  bool    // table files have been swept; compaction is held
+	n      counters
 }
 
 // state is what readers see. It is replaced, never modified.
@@ -266,6 +268,9 @@ func (s *Store) close() error {
 		g.Release()
 	}
 	s.clock.Stop()
+	if s.tables != nil {
+		errs = append(errs, s.tables.dir.Close())
+	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}

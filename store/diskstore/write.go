@@ -35,6 +35,22 @@ func (s *Store) set(ctx context.Context, op, key string, e *store.Entry) (*journ
 	}
 	s.n.sets.Add(1)
 	h := segment.HashKey(s.seed, key)
+	if rel, ok := s.tablePath(key); ok {
+		defer s.tables.lockKey(h)()
+		if isTable(e) {
+			if s.opts.ReadOnly {
+				return nil, s.writeError(op, key, errReadOnly)
+			}
+			if err := s.setTable(ctx, h, key, rel, e); err != nil {
+				return nil, s.writeError(op, key, err)
+			}
+			return nil, nil
+		}
+		p := segment.NewProbe(h)
+		if ref, ok := s.tableRef(&p, key); ok {
+			defer s.dropTable(ref)
+		}
+	}
 	var t journal.Ticket
 	err := s.update(ctx, h, func(st *state) (err error) {
 		t, err = s.append(ctx, st, recSet, h, key, e)
@@ -94,20 +110,30 @@ func (s *Store) locked(h segment.Hash, fn func(*state) error) error {
 func (s *Store) append(ctx context.Context, st *state, kind byte, h segment.Hash, key string, e *store.Entry) (journal.Ticket, error) {
 	var buf [192]byte
 	m := newMemEntry(h, e, s.stamp())
-	switch kind {
-	case recDelete:
+	if kind == recDelete {
 		m.kind = segment.KindDeleted
-	case recTable:
-		m.kind = segment.KindTable
 	}
 	head := journal.AppendEntry(buf[:0], key, e, m.written)
 	t, err := s.j.Enqueue(ctx, kind, head, e.Value)
 	if err != nil {
 		return t, err
 	}
-	st.mem.put(key, m)
-	st.mem.bytes.Add(int64(segment.RowBytes(len(key), len(e.Value))))
+	st.remember(key, m)
 	return t, nil
+}
+
+// enqueue appends a record whose memtable entry is put later.
+func (s *Store) enqueue(ctx context.Context, kind byte, key string, e *store.Entry, m *memEntry) error {
+	_, err := s.j.Enqueue(ctx, kind, journal.AppendEntry(nil, key, e, m.written), e.Value)
+	return err
+}
+
+// remember puts an entry into the memtable.
+func (s *Store) remember(key string, m *memEntry) { s.state.Load().remember(key, m) }
+
+func (st *state) remember(key string, m *memEntry) {
+	st.mem.put(key, m)
+	st.mem.bytes.Add(int64(segment.RowBytes(len(key), len(m.value))))
 }
 
 // maxFrozen is how many memtables may wait for being sealed.
@@ -170,6 +196,12 @@ func (s *Store) delete(ctx context.Context, op, key string) (*journal.Ticket, er
 	}
 	s.n.deletes.Add(1)
 	p := segment.NewProbe(segment.HashKey(s.seed, key))
+	if _, ok := s.tablePath(key); ok {
+		defer s.tables.lockKey(p.Hash)()
+		if ref, ok := s.tableRef(&p, key); ok {
+			defer s.dropTable(ref)
+		}
+	}
 	var t *journal.Ticket
 	err := s.update(ctx, p.Hash, func(st *state) error {
 		if f, known := s.peek(&p, key); known && f == nil {
@@ -195,6 +227,9 @@ func (s *Store) Fill(ctx context.Context, key string, e store.Entry) (stored boo
 		return false, nil
 	}
 	p := segment.NewProbe(segment.HashKey(s.seed, key))
+	if _, ok := s.tablePath(key); ok {
+		return s.fillTable(ctx, &p, key, &e)
+	}
 	var t journal.Ticket
 	err = s.update(ctx, p.Hash, func(st *state) (err error) {
 		if v, ok := s.versionOf(&p, key); ok && !store.Newer(e.Version, v) {
@@ -237,6 +272,9 @@ func (s *Store) Clear(ctx context.Context) error {
 		return s.writeError("clear", "", err)
 	}
 	s.retire(gone)
+	if s.tables != nil {
+		s.clearTables()
+	}
 	return nil
 }
 

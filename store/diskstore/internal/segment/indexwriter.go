@@ -40,7 +40,9 @@ const (
 	hdrExpires  = 88
 	hdrPoisoned = 96
 	hdrDirBits  = 104
-	hdrSections = 112 // offset and length of each
+	hdrTables   = 112
+	hdrTabBytes = 120
+	hdrSections = 128 // offset and length of each
 	hdrExpiry   = hdrSections + 16*numSections
 	hdrEnd      = hdrExpiry + 8 + 8*expirySteps
 )
@@ -211,6 +213,7 @@ func (x *indexWriter) header(m *Meta) []byte {
 		hdrID: m.ID, hdrSeed: x.opts.Seed, hdrRows: uint64(m.Rows), hdrDeleted: uint64(m.Deleted),
 		hdrParquet: uint64(m.Size), hdrMinSeq: m.MinSeq, hdrMaxSeq: m.MaxSeq, hdrWritten: uint64(m.MaxWritten),
 		hdrExpires: uint64(m.MaxExpires), hdrPoisoned: uint64(m.Poisoned), hdrDirBits: uint64(x.dirBits),
+		hdrTables: uint64(m.Tables), hdrTabBytes: uint64(m.TableBytes),
 		hdrExpiry: uint64(x.expiry.Base),
 	} {
 		le.PutUint64(h[off:], v)

@@ -109,10 +109,12 @@ type Meta struct {
 	DeadRows   int64  `json:"dead_rows"`     // superseded by later segments
 	DeadBytes  int64  `json:"dead_bytes"`    //
 	Poisoned   int64  `json:"poisoned_rows"` // lost to damage, kept as errors
+	Tables     int64  `json:"tables"`        // rows that refer to table files
+	TableBytes int64  `json:"table_bytes"`   // of these files
 }
 
-// Bytes is what the segment takes on the disk.
-func (m *Meta) Bytes() int64 { return m.Size + m.IndexSize }
+// Bytes is what the segment takes on the disk, with its table files.
+func (m *Meta) Bytes() int64 { return m.Size + m.IndexSize + m.TableBytes }
 
 // Name returns the name of a segment's Parquet file, IndexName of its index.
 func Name(dir string, id uint64) string { return path.Join(dir, fmt.Sprintf("%08d.parquet", id)) }

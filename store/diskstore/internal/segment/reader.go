@@ -162,6 +162,8 @@ func (r *Reader) openIndex(fsys vfs.FS, dir string) (err error) {
 		r.expiry.Bytes[i] = le.Uint64(head[hdrExpiry+8+8*i:])
 	}
 	m.Poisoned = int64(le.Uint64(head[hdrPoisoned:]))
+	m.Deleted = int64(le.Uint64(head[hdrDeleted:]))
+	m.Tables, m.TableBytes = int64(le.Uint64(head[hdrTables:])), int64(le.Uint64(head[hdrTabBytes:]))
 	if err := r.sections(head); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrIndex, name, err)
 	}

@@ -234,7 +234,7 @@ func (b *rebuilder) run(fsys vfs.FS, dir string, f *footerInfo, meta *Meta) erro
 		return fmt.Errorf("%w: segment %d: row counts", ErrData, meta.ID)
 	}
 	b.meta = *meta
-	b.meta.Rows, b.meta.Deleted, b.meta.Poisoned = 0, 0, 0
+	b.meta.Rows, b.meta.Deleted, b.meta.Poisoned, b.meta.Tables, b.meta.TableBytes = 0, 0, 0, 0, 0
 	b.meta.MinSeq, b.meta.MaxSeq = f.meta[metaMinSeq], f.meta[metaMaxSeq]
 	var err error
 	b.ix, err = newIndexWriter(fsys, dir, WriterOptions{ID: meta.ID, Seed: b.seed, Rows: int(rows)})
@@ -385,6 +385,6 @@ func (b *rebuilder) row(i uint64, text, value []byte, codec, tags string, bodies
 	}
 	m.MaxWritten = max(m.MaxWritten, at(colWritten))
 	m.MaxExpires = max(m.MaxExpires, expires)
-	b.ix.expiry.add(expires, RowBytes(len(text), len(value)))
+	b.ix.expiry.add(expires, RowBytes(len(text), len(value))+m.table(kind, value))
 	return rec, nil
 }

@@ -168,7 +168,18 @@ func (w *Writer) count(r *Row) {
 	}
 	m.MaxWritten = max(m.MaxWritten, r.Written)
 	m.MaxExpires = max(m.MaxExpires, r.Expires)
-	w.ix.expiry.add(r.Expires, RowBytes(len(r.Text), len(r.Value)))
+	w.ix.expiry.add(r.Expires, RowBytes(len(r.Text), len(r.Value))+m.table(r.Kind, r.Value))
+}
+
+// table counts a row that refers to a table file, and returns the file's size.
+func (m *Meta) table(kind Kind, value []byte) int {
+	if kind != KindTable {
+		return 0
+	}
+	ref, _ := ParseTableRef(value)
+	m.Tables++
+	m.TableBytes += ref.Size
+	return int(ref.Size)
 }
 
 // RowBytes returns about what a row takes on the disk.

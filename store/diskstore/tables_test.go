@@ -1,0 +1,254 @@
+package diskstore
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stratacache/strata/store"
+)
+
+// histRule lays out keys hist:<symbol>:<interval>.
+type histRule struct{}
+
+func (histRule) Partition(key string) (string, []store.Part, bool) {
+	p := strings.Split(key, ":")
+	if len(p) != 3 || p[0] != "hist" {
+		return "", nil, false
+	}
+	return "hist", []store.Part{{Name: "symbol", Value: p[1]}, {Name: "interval", Value: p[2]}}, true
+}
+
+// tableEntry has a value that looks like a Parquet file from outside.
+func tableEntry(text string) store.Entry {
+	return store.Entry{Value: []byte("PAR1" + text + "....PAR1"), Codec: "parquet", Version: 7, Tags: []string{"t"}}
+}
+
+func openDir(t testing.TB, dir string, opts Options) *Store {
+	t.Helper()
+	if opts.OnError == nil {
+		opts.OnError = func(err error) { t.Error(err) }
+	}
+	s, err := Open(dir, &opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func mustSet(t testing.TB, s *Store, key string, e store.Entry) {
+	t.Helper()
+	if err := s.Set(ctx, key, e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantValue(t testing.TB, s *Store, key string, want []byte) {
+	t.Helper()
+	e, err := s.Get(ctx, key)
+	if want == nil {
+		if !errors.Is(err, store.ErrNotFound) {
+			t.Fatalf("%s: %q, %v; want a miss", key, e.Value, err)
+		}
+		return
+	}
+	if err != nil || !bytes.Equal(e.Value, want) {
+		t.Fatalf("%s: %.40q, %v; want %.40q", key, e.Value, err, want)
+	}
+}
+
+func tableFiles(t testing.TB, dir string) (files []string) {
+	t.Helper()
+	m, err := filepath.Glob(filepath.Join(dir, "tables/*/*/*/*.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range m {
+		rel, _ := filepath.Rel(dir, f)
+		files = append(files, filepath.ToSlash(rel))
+	}
+	return files
+}
+
+func TestTableLife(t *testing.T) {
+	dir := t.TempDir()
+	opts := Options{Partitioner: histRule{}, CompactionRate: -1}
+	s := openDir(t, dir, opts)
+	key := "hist:AAPL:1d"
+	first, second := tableEntry("one"), tableEntry("two")
+	mustSet(t, s, key, first)
+	wantValue(t, s, key, first.Value)
+	mustSet(t, s, key, second)
+	wantValue(t, s, key, second.Value)
+	if got := tableFiles(t, dir); len(got) != 1 || got[0] != "tables/hist/symbol=AAPL/interval=1d/data.parquet" {
+		t.Fatalf("table files %q", got)
+	}
+	e, _ := s.Get(ctx, key)
+	if e.Version != 7 || e.Codec != "parquet" || len(e.Tags) != 1 {
+		t.Errorf("entry %+v", e)
+	}
+	if err := s.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wantValue(t, s, key, second.Value)
+	if out, _, err := s.Append(ctx, []byte("x"), key); err != nil || string(out) != "x"+string(second.Value) {
+		t.Errorf("append %q, %v", out, err)
+	}
+	if m, err := s.GetMany(ctx, []string{key, "hist:none:1d"}); err != nil || len(m) != 1 || !bytes.Equal(m[key].Value, second.Value) {
+		t.Errorf("get many: %v, %v", m, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openDir(t, dir, opts)
+	wantValue(t, s, key, second.Value)
+
+	// Not Parquet, whatever the codec says: it must not get among the tables.
+	mustSet(t, s, key, store.Entry{Value: []byte("text"), Codec: "parquet"})
+	wantValue(t, s, key, []byte("text"))
+	if got := tableFiles(t, dir); len(got) != 0 {
+		t.Fatalf("files of a key that is no table any more: %q", got)
+	}
+	mustSet(t, s, key, first)
+	if err := s.Delete(ctx, key); err != nil {
+		t.Fatal(err)
+	}
+	wantValue(t, s, key, nil)
+	if got := tableFiles(t, dir); len(got) != 0 {
+		t.Fatalf("files of a deleted key: %q", got)
+	}
+	mustSet(t, s, key, first)
+	if err := s.Clear(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wantValue(t, s, key, nil)
+	if got := tableFiles(t, dir); len(got) != 0 {
+		t.Fatalf("files after Clear: %q", got)
+	}
+}
+
+func TestTableExpires(t *testing.T) {
+	dir := t.TempDir()
+	s := openDir(t, dir, Options{Partitioner: histRule{}, CompactionRate: -1})
+	e := tableEntry("soon")
+	e.Expires = time.Now().Add(30 * time.Millisecond)
+	mustSet(t, s, "hist:A:1d", e)
+	mustSet(t, s, "hist:B:1d", tableEntry("stays"))
+	for deadline := e.Expires.Add(time.Millisecond); time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	wantValue(t, s, "hist:A:1d", nil)
+	if err := errors.Join(s.Flush(ctx), s.Compact(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if got := tableFiles(t, dir); len(got) != 1 || !strings.Contains(got[0], "symbol=B") {
+		t.Fatalf("files after expiry: %q", got)
+	}
+	wantValue(t, s, "hist:B:1d", tableEntry("stays").Value)
+}
+
+// TestTableCrash leaves the directory as a crash between the journal record and
+// the rename does.
+func TestTableCrash(t *testing.T) {
+	dir := t.TempDir()
+	opts := Options{Partitioner: histRule{}}
+	s := openDir(t, dir, opts)
+	key, e := "hist:AAPL:1d", tableEntry("staged")
+	mustSet(t, s, key, e)
+	rows := s.state.Load().mem.rows()
+	file := filepath.Join(dir, "tables/hist/symbol=AAPL/interval=1d/data.parquet")
+	image := t.TempDir()
+	if err := s.j.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(image, os.DirFS(dir)); err != nil { // before Close seals
+		t.Fatal(err)
+	}
+	inImage := filepath.Join(image, "tables/hist/symbol=AAPL/interval=1d")
+	staged := filepath.Join(inImage, fmt.Sprintf(".strata-%016x.tmp", rows[0].written))
+	if err := os.Rename(filepath.Join(inImage, filepath.Base(file)), staged); err != nil {
+		t.Fatal(err)
+	}
+	orphan := filepath.Join(image, "tables/hist/symbol=ORPHAN/interval=1d/data.parquet")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(orphan), 0o755), os.WriteFile(orphan, e.Value, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	r := openDir(t, image, opts)
+	wantValue(t, r, key, e.Value)
+	if err := r.maintain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := tableFiles(t, image); len(got) != 1 {
+		t.Fatalf("files after recovery: %q", got)
+	}
+	wantValue(t, r, key, e.Value)
+}
+
+func TestTableDamage(t *testing.T) {
+	dir := t.TempDir()
+	s := openDir(t, dir, Options{Partitioner: histRule{}})
+	key, e := "hist:AAPL:1d", tableEntry("value")
+	mustSet(t, s, key, e)
+	file := filepath.Join(dir, "tables/hist/symbol=AAPL/interval=1d/data.parquet")
+	if err := os.WriteFile(file+".new", []byte("PAR1vaXue....PAR1"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Close(), os.Rename(file+".new", file)); err != nil {
+		t.Fatal(err)
+	}
+	s = openDir(t, dir, Options{Partitioner: histRule{}})
+	if _, err := s.Get(ctx, key); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("a changed table: %v", err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	wantValue(t, s, key, nil)
+	mustSet(t, s, key, e)
+	wantValue(t, s, key, e.Value)
+}
+
+// TestTableRace replaces tables while others read them: a reader gets one
+// version or the next, never an error.
+func TestTableRace(t *testing.T) {
+	s := openDir(t, t.TempDir(), Options{Partitioner: histRule{}, Sync: SyncNever, SegmentSize: 4 << 10, CompactionRate: -1})
+	const keys = 3
+	for k := range keys {
+		mustSet(t, s, fmt.Sprintf("hist:K%d:1d", k), tableEntry("0"))
+	}
+	var wg, readers sync.WaitGroup
+	done := make(chan struct{})
+	for range 2 {
+		readers.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				key := fmt.Sprintf("hist:K%d:1d", i%keys)
+				if e, err := s.Get(ctx, key); err != nil || !bytes.HasSuffix(e.Value, []byte("PAR1")) {
+					t.Errorf("%s: %q, %v", key, e.Value, err)
+					return
+				}
+			}
+		})
+	}
+	for w := range 2 {
+		wg.Go(func() {
+			for i := range 200 {
+				mustSet(t, s, fmt.Sprintf("hist:K%d:1d", (i+w)%keys), tableEntry(strings.Repeat("x", i)))
+			}
+		})
+	}
+	wg.Wait()
+	close(done)
+	readers.Wait()
+}
