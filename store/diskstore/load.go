@@ -69,6 +69,7 @@ type loader struct {
 	ctx   context.Context
 	seq   uint64 // of the first segment
 	rows  []loadRow
+	order []loadRef
 	bytes int64
 	added []*seg // newest first
 	older []*seg
@@ -77,10 +78,14 @@ type loader struct {
 }
 
 type loadRow struct {
+	key string
+	e   store.Entry
+}
+
+// loadRef is what is sorted: rows are large.
+type loadRef struct {
 	hash segment.Hash
-	n    int // in order of arrival
-	key  string
-	e    store.Entry
+	n    uint32 // in order of arrival
 }
 
 // begin takes sequences for the segments, so that they are newer than all that
@@ -96,9 +101,9 @@ func (l *loader) begin() error {
 		s.freeze.Unlock()
 		return store.ErrClosed
 	}
-	// A new memtable even where the old one is empty: its records, which begin
-	// here, must not be taken for older than the segments.
-	s.freezeLocked()
+	if s.state.Load().mem.count.Load() > 0 {
+		s.freezeLocked()
+	}
 	l.seq = s.j.Next()
 	s.j.SkipTo(l.seq + loadMax)
 	s.state.Load().mem.first = l.seq + loadMax
@@ -111,7 +116,8 @@ func (l *loader) begin() error {
 }
 
 func (l *loader) add(key string, e store.Entry) error {
-	l.rows = append(l.rows, loadRow{segment.HashKey(l.s.seed, key), len(l.rows), key, e})
+	l.order = append(l.order, loadRef{segment.HashKey(l.s.seed, key), uint32(len(l.rows))})
+	l.rows = append(l.rows, loadRow{key, e})
 	l.bytes += int64(segment.RowBytes(len(key), len(e.Value)))
 	if l.bytes >= min(loadBytes, l.s.maxOutput()) {
 		return l.flush()
@@ -129,11 +135,11 @@ func (l *loader) flush() error {
 	if l.count++; l.count > loadMax {
 		return store.ErrTooLarge
 	}
-	slices.SortFunc(l.rows, func(a, b loadRow) int {
+	slices.SortFunc(l.order, func(a, b loadRef) int {
 		if c := a.hash.Compare(b.hash); c != 0 {
 			return c
 		}
-		return b.n - a.n // the last of a key first
+		return cmp.Compare(b.n, a.n) // the last of a key first
 	})
 	w, err := segment.Create(s.fs, kvDir, segment.WriterOptions{
 		ID: s.newID(), Seed: s.seed, Rows: len(l.rows), Now: time.Now().UnixMicro(), MinSeq: seq, MaxSeq: seq,
@@ -152,7 +158,7 @@ func (l *loader) flush() error {
 	s.n.sealedBytes.Add(uint64(w.Size()))
 	l.added = append(added, l.added...)
 	clear(l.rows)
-	l.rows, l.bytes = l.rows[:0], 0
+	l.rows, l.order, l.bytes = l.rows[:0], l.order[:0], 0
 	return nil
 }
 
@@ -165,18 +171,18 @@ func (l *loader) write(w *segment.Writer) (err error) {
 	}(debug.SetPanicOnFault(true))
 	now := time.Now().UnixMicro()
 	var row segment.Row
-	for i := range l.rows {
-		r := &l.rows[i]
-		if i > 0 && r.hash == l.rows[i-1].hash && r.key == l.rows[i-1].key {
+	for i, ref := range l.order {
+		r := &l.rows[ref.n]
+		if i > 0 && ref.hash == l.order[i-1].hash && r.key == l.rows[l.order[i-1].n].key {
 			continue
 		}
 		if i%1024 == 0 && l.ctx.Err() != nil {
 			return l.ctx.Err()
 		}
-		p := segment.NewProbe(r.hash)
+		p := segment.NewProbe(ref.hash)
 		hides := l.s.supersedes(l.added, &p, &l.dead) || l.s.supersedes(l.older, &p, &l.dead)
 		row = segment.Row{
-			Hash: r.hash, Value: r.e.Value, Expires: journal.Micros(r.e.Expires), Fresh: journal.Micros(r.e.FreshUntil()),
+			Hash: ref.hash, Value: r.e.Value, Expires: journal.Micros(r.e.Expires), Fresh: journal.Micros(r.e.FreshUntil()),
 			Written: l.s.stamp(), Version: r.e.Version, Codec: r.e.Codec,
 		}
 		row.SetKey(r.key, r.e.Tags)

@@ -196,6 +196,9 @@ func (x *indexWriter) finish(m *Meta) error {
 	if err := x.out.flush(); err != nil {
 		return err
 	}
+	if x.out.settle(); x.out.err != nil {
+		return x.out.err
+	}
 	m.IndexSize = x.out.off
 	head := x.header(m)
 	m.IndexCRC = le.Uint32(head[hdrCRC:])

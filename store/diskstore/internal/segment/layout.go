@@ -80,13 +80,9 @@ func parseRecord(b []byte, r *record) {
 // rowCRC is the checksum of a row: of what a read returns, except for the codec,
 // which the index covers.
 func rowCRC(kind Kind, expires, fresh int64, version uint64, text, tags string, value []byte) uint32 {
-	var b [25]byte
-	b[0] = byte(kind)
-	le.PutUint64(b[1:], uint64(expires))
-	le.PutUint64(b[9:], uint64(fresh))
-	le.PutUint64(b[17:], version)
-	c := crc32.Update(0, castagnoli, b[:])
-	c = crc32.Update(c, castagnoli, bytesOf(text))
+	c := crcByte(^uint32(0), byte(kind))
+	c = crcUint64(crcUint64(crcUint64(c, uint64(expires)), uint64(fresh)), version)
+	c = crc32.Update(^c, castagnoli, bytesOf(text))
 	if tags != "" {
 		c = crc32.Update(c, castagnoli, bytesOf(tags))
 	}

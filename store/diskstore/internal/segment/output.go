@@ -5,8 +5,9 @@ import (
 )
 
 // flushEvery is how many bytes are written between two syncs of a file, so that
-// the last one does not stall the disk for everybody else.
-const flushEvery = 32 << 20
+// the last one does not stall the disk for everybody else. They run beside the
+// writing, one at a time.
+const flushEvery = 16 << 20
 
 // output writes a file in sequence, through a buffer.
 type output struct {
@@ -14,6 +15,7 @@ type output struct {
 	buf      []byte
 	off      int64 // of the end, what is buffered included
 	unsynced int
+	syncing  chan error // of the sync under way; nil: none
 	throttle func(bytes int)
 	err      error
 }
@@ -50,8 +52,36 @@ func (o *output) put(p []byte) {
 	}
 	if o.unsynced += len(p); o.unsynced >= flushEvery {
 		o.unsynced = 0
-		o.err = o.f.Datasync()
+		if o.settle(); o.err == nil {
+			done := make(chan error, 1)
+			o.syncing = done
+			go func() { done <- o.f.Datasync() }()
+		}
 	}
+}
+
+// settle waits for the sync under way.
+func (o *output) settle() {
+	if o.syncing == nil {
+		return
+	}
+	if err := <-o.syncing; o.err == nil {
+		o.err = err
+	}
+	o.syncing = nil
+}
+
+// sync writes what is buffered and makes the file durable.
+func (o *output) sync() error {
+	o.settle()
+	if err := o.flush(); err != nil {
+		return err
+	}
+	o.settle()
+	if o.err == nil {
+		o.err = o.f.Sync()
+	}
+	return o.err
 }
 
 func (o *output) flush() error {

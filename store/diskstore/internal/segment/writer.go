@@ -267,19 +267,16 @@ func (w *Writer) Finish() (Meta, error) {
 	w.out.Write(footer)
 	w.out.Write(le.AppendUint32(nil, uint32(len(footer))))
 	w.out.Write([]byte(parMagic))
-	if err := w.out.flush(); err != nil {
-		return Meta{}, err
-	}
 	w.meta.Size = w.out.off
 	w.meta.FooterCRC = crc32.Checksum(footer, castagnoli)
-	if err := w.file.Sync(); err != nil {
-		return Meta{}, err
-	}
-	if err := w.ix.finish(&w.meta); err != nil {
+	done := make(chan error, 1) // both files are synced at the same time
+	go func() { done <- w.out.sync() }()
+	err := errors.Join(w.ix.finish(&w.meta), <-done)
+	if err != nil {
 		return Meta{}, err
 	}
 	id := w.opts.ID
-	err := errors.Join(w.file.Close(), w.ix.file.Close())
+	err = errors.Join(w.file.Close(), w.ix.file.Close())
 	w.file, w.ix.file = nil, nil
 	if err == nil {
 		err = w.fs.Rename(IndexName(w.dir, id)+TempSuffix, IndexName(w.dir, id))
@@ -310,9 +307,11 @@ func (w *Writer) footerMeta() []kv {
 // Abort removes what has been written, whether Finish failed or was not called.
 func (w *Writer) Abort() {
 	if w.file != nil {
+		w.out.settle()
 		_ = w.file.Close()
 	}
 	if w.ix != nil && w.ix.file != nil {
+		w.ix.out.settle()
 		_ = w.ix.file.Close()
 	}
 	for _, name := range [...]string{Name(w.dir, w.opts.ID), IndexName(w.dir, w.opts.ID)} {

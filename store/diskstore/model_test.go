@@ -1,0 +1,208 @@
+package diskstore
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stratacache/strata/internal/vfs"
+	"github.com/stratacache/strata/store"
+)
+
+// model is what the store should hold.
+type model struct {
+	t    *testing.T
+	rng  *rand.Rand
+	fs   *vfs.MemFS
+	s    *Store
+	want map[string]store.Entry
+	log  []string
+}
+
+func (m *model) open() {
+	opts := Options{Sync: SyncAlways, SegmentSize: 3 << 10, CompactionRate: -1, fs: m.fs}
+	opts.OnError = func(err error) {
+		if !strings.Contains(err.Error(), "torn record") { // what a crash leaves
+			m.t.Error(err)
+		}
+	}
+	s, err := Open("", &opts)
+	if err != nil {
+		m.fail("open: %v", err)
+	}
+	m.s = s
+}
+
+func (m *model) fail(format string, args ...any) {
+	m.t.Helper()
+	m.t.Fatalf("%s\nafter:\n%s", fmt.Sprintf(format, args...), strings.Join(m.log[max(0, len(m.log)-60):], "\n"))
+}
+
+func (m *model) key() string { return fmt.Sprintf("k%d:%d", m.rng.IntN(3), m.rng.IntN(12)) }
+
+func (m *model) entry() store.Entry {
+	e := store.Entry{Value: []byte(fmt.Sprintf("%d", m.rng.Uint64())), Version: m.rng.Uint64N(100)}
+	e.Value = append(e.Value, make([]byte, m.rng.IntN(200))...)
+	if m.rng.IntN(4) == 0 {
+		e.Expires = time.Now().Add(time.Hour)
+	}
+	if m.rng.IntN(8) == 0 {
+		e.Tags = []string{"a", "b"}
+	}
+	return e
+}
+
+func (m *model) must(what string, err error) {
+	m.log = append(m.log, what)
+	if err != nil {
+		m.fail("%s: %v", what, err)
+	}
+}
+
+// step does one random operation on both.
+func (m *model) step() {
+	switch n := m.rng.IntN(100); {
+	case n < 45:
+		k, e := m.key(), m.entry()
+		m.must("set "+k, m.s.Set(ctx, k, e))
+		m.want[k] = e
+	case n < 60:
+		k := m.key()
+		m.must("delete "+k, m.s.Delete(ctx, k))
+		delete(m.want, k)
+	case n < 68:
+		k, e := m.key(), m.entry()
+		old, have := m.want[k]
+		stored, err := m.s.Fill(ctx, k, e)
+		m.must("fill "+k, err)
+		if stored != (!have || store.Newer(e.Version, old.Version)) {
+			m.fail("fill %s with %d over %d: stored %v", k, e.Version, old.Version, stored)
+		}
+		if stored {
+			m.want[k] = e
+		}
+	case n < 74:
+		m.batch()
+	case n < 77:
+		m.load()
+	case n < 82:
+		m.must("flush", m.s.Flush(ctx))
+	case n < 85:
+		m.must("compact", m.s.Compact(ctx))
+	case n < 86:
+		m.must("clear", m.s.Clear(ctx))
+		clear(m.want)
+	case n < 88:
+		m.must("close", m.s.Close())
+		m.open()
+	case n < 90:
+		m.crash()
+	default:
+		m.check(m.key())
+	}
+}
+
+func (m *model) batch() {
+	in := map[string]store.Entry{}
+	for range m.rng.IntN(10) {
+		in[m.key()] = m.entry()
+	}
+	m.must("set many", m.s.SetMany(ctx, in))
+	for k, e := range in {
+		m.want[k] = e
+	}
+}
+
+func (m *model) load() {
+	err := m.s.Load(ctx, func(yield func(string, store.Entry) bool) {
+		for range m.rng.IntN(30) {
+			k, e := m.key(), m.entry()
+			m.want[k] = e
+			if !yield(k, e) {
+				return
+			}
+		}
+	})
+	m.must("load", err)
+}
+
+// crash cuts the power: what was not synced may be there or not, in pieces.
+func (m *model) crash() {
+	m.log = append(m.log, "crash")
+	clone := m.fs.CrashClone(m.rng, m.rng.Float64())
+	_ = m.s.Close()
+	m.fs = clone
+	m.open()
+}
+
+func (m *model) check(key string) {
+	m.t.Helper()
+	got, err := m.s.Get(ctx, key)
+	want, ok := m.want[key]
+	switch {
+	case !ok && !errors.Is(err, store.ErrNotFound):
+		m.fail("%s: %.20q, %v; want a miss", key, got.Value, err)
+	case ok && err != nil:
+		m.fail("%s: %v; want %.20q", key, err, want.Value)
+	case ok && (string(got.Value) != string(want.Value) || got.Version != want.Version || got.Expires.UnixMicro() != want.Expires.UnixMicro() || !slices.Equal(got.Tags, want.Tags)):
+		m.fail("%s: %+v; want %+v", key, got, want)
+	}
+}
+
+func (m *model) checkAll() {
+	m.t.Helper()
+	keys := []string{}
+	for a := range 3 {
+		for b := range 12 {
+			keys = append(keys, fmt.Sprintf("k%d:%d", a, b))
+			m.check(keys[len(keys)-1])
+		}
+	}
+	many, err := m.s.GetMany(ctx, keys)
+	if err != nil || len(many) != len(m.want) {
+		m.fail("get many: %d of %d, %v", len(many), len(m.want), err)
+	}
+	seen := map[string]int{}
+	for k, err := range m.s.Scan(ctx, "k1:") {
+		if err != nil {
+			m.fail("scan: %v", err)
+		}
+		seen[k]++
+	}
+	for _, k := range keys {
+		_, ok := m.want[k]
+		if n := seen[k]; strings.HasPrefix(k, "k1:") && ok && n != 1 || !(ok && strings.HasPrefix(k, "k1:")) && n != 0 {
+			m.fail("scan has %s %d times", k, n)
+		}
+	}
+}
+
+// TestModel compares random operations, reopening and power failures with a
+// map.
+func TestModel(t *testing.T) {
+	seeds, steps := 12, 400
+	if os.Getenv("STRATA_TORTURE") != "" {
+		seeds, steps = 300, 2000
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			m := &model{t: t, rng: rand.New(rand.NewPCG(uint64(seed), 5)), fs: vfs.Mem(), want: map[string]store.Entry{}}
+			m.open()
+			for i := range steps {
+				m.step()
+				if i%50 == 0 {
+					m.checkAll()
+				}
+			}
+			m.checkAll()
+			if err := m.s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
