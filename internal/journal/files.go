@@ -149,7 +149,10 @@ func (j *Journal) held() int64 {
 // Size returns the bytes that the journal takes on the disk, spares included.
 func (j *Journal) Size() int64 {
 	j.filesMu.Lock()
-	spares := int64(len(j.spares)) * j.opts.FileSize
+	spares := int64(0)
+	for _, s := range j.spares {
+		spares += s.size
+	}
 	j.filesMu.Unlock()
 	return j.held() + spares
 }
@@ -221,7 +224,7 @@ func (j *Journal) dropFile(f file) error {
 	if err := j.fs.Rename(name, spare); err != nil {
 		return err
 	}
-	j.spares = append(j.spares, spare)
+	j.spares = append(j.spares, spareFile{spare, f.size})
 	return nil
 }
 
@@ -234,7 +237,7 @@ func (j *Journal) takeSpare() string {
 	}
 	s := j.spares[n-1]
 	j.spares = j.spares[:n-1]
-	return s
+	return s.name
 }
 
 // dropSpares removes the spare files.
@@ -242,7 +245,7 @@ func (j *Journal) dropSpares() {
 	j.filesMu.Lock()
 	defer j.filesMu.Unlock()
 	for _, s := range j.spares {
-		_ = j.fs.Remove(s)
+		_ = j.fs.Remove(s.name)
 	}
 	j.spares = nil
 }

@@ -116,7 +116,7 @@ type Journal struct {
 
 	filesMu sync.Mutex
 	files   []file // in order; the last may be the current one
-	spares  []string
+	spares  []spareFile
 
 	w writer // owned by the writing goroutine
 }
@@ -127,6 +127,12 @@ type file struct {
 	first  uint64 // sequence of its first record
 	size   int64
 	failed bool // not to be used again
+}
+
+// spareFile is a file that waits for being used again.
+type spareFile struct {
+	name string
+	size int64
 }
 
 // batch is what is written, and waited for, together.

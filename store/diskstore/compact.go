@@ -239,6 +239,10 @@ func (s *Store) merge(ctx context.Context, run []*seg) error {
 	s.n.compactions.Add(1)
 	s.n.lastCompaction.Store(time.Now().UnixMicro())
 	s.opts.Logger.Debug("disk store: compacted", "segments", len(run), "rows", w.Rows(), "took", time.Since(start))
+	if mg.lost > 0 {
+		s.n.corrupt.Add(uint64(mg.lost))
+		s.fault("compact", fmt.Errorf("%w: %d rows failed their check and are gone", store.ErrCorrupt, mg.lost))
+	}
 	s.retire(run)
 	s.reap(mg.dropped)
 	return s.dropLost()
@@ -272,6 +276,7 @@ type merger struct {
 	newer, older []*seg
 	now          int64
 	expired      uint64
+	lost         int            // rows that failed their check
 	dropped      []droppedTable // tables whose rows are not in the output
 	pos          []uint64
 	head         []segment.Hash
@@ -358,21 +363,29 @@ func (mg *merger) advance(i int, row uint64) (err error) {
 // all but impossible, and kept apart.
 func (mg *merger) hash(w *segment.Writer, h segment.Hash) error {
 	var seen []string
+	hidden := false // by a row that stands for all keys of the hash
 	for i, g := range mg.in {
 		for mg.pos[i] < g.Rows() && mg.head[i] == h {
 			var it segment.Item
 			err := g.Read(&mg.loc[i], &it)
-			if err == nil && !slices.Contains(seen, string(it.Text)) {
+			switch {
+			case hidden || err == nil && slices.Contains(seen, string(it.Text)):
+				if err == nil {
+					mg.drop(&it)
+				}
+			case err != nil && !errors.Is(err, segment.ErrData):
+				return err
+			case err != nil || !g.KeyFits(&it, h):
+				mg.lost++
+				hidden = true
+				err = mg.tombstone(w, segment.Row{Hash: h, Text: segment.HashText(h)})
+			default:
 				seen = append(seen, string(it.Text))
+				hidden = it.HidesHash(h)
 				err = mg.row(w, g, i, h, &it)
-			} else if err == nil {
-				mg.drop(&it)
 			}
 			if err != nil && !errors.Is(err, segment.ErrData) {
 				return err
-			}
-			if err != nil { // a key that cannot be read is gone
-				mg.s.n.corrupt.Add(1)
 			}
 			if err := mg.advance(i, mg.pos[i]+1); err != nil {
 				return err
@@ -393,29 +406,30 @@ func (mg *merger) row(w *segment.Writer, g *seg, i int, h segment.Hash, it *segm
 		Hash: h, Text: string(it.Text), Kind: it.Kind, Value: it.Value, Expires: it.Expires, Fresh: it.Fresh,
 		Written: g.Written(&mg.loc[i]), Version: it.Version, Codec: it.Codec, TagsText: string(it.TagsText),
 	}
-	if !it.Check(it.Value) {
-		key, ok := it.Key()
-		if !ok || segment.HashKey(mg.s.seed, key) != h {
-			return fmt.Errorf("%w: key of a row of segment %d", segment.ErrData, g.Meta.ID)
-		}
-		mg.s.n.corrupt.Add(1)
-		row.Poison, row.Value, row.TagsText = true, nil, ""
-		row.Expires, row.Fresh, row.Kind = journal.Never, journal.Never, segment.KindValue
-		return w.Append(&row)
-	}
 	dead := it.Kind == segment.KindDeleted
-	if !dead && it.Expires <= mg.now {
+	if !it.Check(it.Value) {
+		// A tombstone in its place: what is older must not show.
+		dead = true
+		mg.lost++
+	} else if !dead && it.Expires <= mg.now {
 		dead = true
 		mg.expired++
 	}
 	if dead {
 		mg.drop(it)
-		if !mg.hides(&p) {
-			return nil
-		}
-		row.Kind, row.Value, row.TagsText = segment.KindDeleted, nil, ""
-		row.Expires, row.Fresh = journal.Never, journal.Never
+		return mg.tombstone(w, row)
 	}
+	return w.Append(&row)
+}
+
+// tombstone writes a tombstone in the place of row, if it hides anything.
+func (mg *merger) tombstone(w *segment.Writer, row segment.Row) error {
+	p := segment.NewProbe(row.Hash)
+	if !mg.hides(&p) {
+		return nil
+	}
+	row.Kind, row.Value, row.TagsText = segment.KindDeleted, nil, ""
+	row.Expires, row.Fresh = journal.Never, journal.Never
 	return w.Append(&row)
 }
 

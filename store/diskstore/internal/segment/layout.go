@@ -141,8 +141,8 @@ func ParseName(base string) (id uint64, kind string, ok bool) {
 	return 0, "", false
 }
 
-// Expiry counts bytes by deadline, in steps of a half power of two of seconds
-// after Base, so that it can be told how much has expired.
+// Expiry counts bytes by deadline, in steps of a half power of two of tenths of
+// a second after Base, so that it can be told how much has expired.
 type Expiry struct {
 	Base  int64 // microseconds
 	Bytes [expirySteps]uint64
@@ -151,7 +151,7 @@ type Expiry struct {
 const expirySteps = 64
 
 func (x *Expiry) step(expires int64) int {
-	s := max(expires-x.Base, 0) / 1_000_000
+	s := max(expires-x.Base, 0) / 100_000
 	n := 0
 	for s > 1 && n < expirySteps-2 {
 		if s == 2 || s == 3 {

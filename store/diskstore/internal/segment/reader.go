@@ -353,6 +353,9 @@ func (r *Reader) Find(p *Probe, key string) (l Loc, ok bool, err error) {
 		if isKey(text, key) {
 			return l, true, nil
 		}
+		if h, ok := parseHashText(text); ok && h == p.Hash {
+			return l, true, nil
+		}
 		if stored, ok := keyOf(text); !ok || HashKey(r.seed, stored) != p.Hash {
 			return l, false, fmt.Errorf("%w: key of row %d of segment %d", ErrData, row, r.Meta.ID)
 		}
@@ -491,6 +494,20 @@ func (it *Item) Check(value []byte) bool {
 
 // Key returns the key.
 func (it *Item) Key() (string, bool) { return keyOf(it.Text) }
+
+// KeyFits reports whether the row's key is one that hashes to h.
+func (r *Reader) KeyFits(it *Item, h Hash) bool {
+	if key, ok := keyOf(it.Text); ok {
+		return HashKey(r.seed, key) == h
+	}
+	return it.HidesHash(h)
+}
+
+// HidesHash reports whether the row is a tombstone for all keys of a hash.
+func (it *Item) HidesHash(h Hash) bool {
+	got, ok := parseHashText(it.Text)
+	return ok && got == h && it.Kind == KindDeleted
+}
 
 // Tags returns the tags.
 func (it *Item) Tags() []string { return tagsOf(it.TagsText) }

@@ -158,6 +158,47 @@ func pages(pq []byte, k *chunk) ([]page, error) {
 	return out, nil
 }
 
+// CheckPages checks the checksums of all pages of a segment's Parquet file, on
+// which other readers depend. It returns how many are wrong.
+func (r *Reader) CheckPages() (bad int, err error) {
+	n := len(r.pq)
+	if n < 12 {
+		return 0, ErrData
+	}
+	size := int(le.Uint32(r.pq[n-8:]))
+	if size > n-12 {
+		return 0, ErrData
+	}
+	f, err := parseFooter(r.pq[n-8-size : n-8])
+	if err != nil {
+		return 0, err
+	}
+	for i := range f.groups {
+		for col := range f.groups[i].chunks {
+			p, err := pages(r.pq, &f.groups[i].chunks[col])
+			if err != nil {
+				return bad, err
+			}
+			for _, page := range p {
+				if !page.ok {
+					bad++
+				}
+			}
+		}
+	}
+	return bad, nil
+}
+
+// CheckIndex checks all pages of the index that have not been read yet.
+func (r *Reader) CheckIndex() error {
+	for page := uint64(1); page < r.secs[secSums].off/pageSize; page++ {
+		if !r.checkPage(page) {
+			return fmt.Errorf("%w: page %d of segment %d", ErrIndex, page, r.Meta.ID)
+		}
+	}
+	return nil
+}
+
 // Describe reads the meta of a segment from its Parquet file alone, for a
 // manifest that was lost.
 func Describe(fsys vfs.FS, dir string, id uint64) (m Meta, seed uint64, err error) {
@@ -366,6 +407,9 @@ func (b *rebuilder) rows(g *group, values []page, bodies [numColumns]uint64, int
 func (b *rebuilder) row(i uint64, text, value []byte, codec, tags string, bodies [numColumns]uint64, good bool) (rec record, err error) {
 	key, ok := keyOf(text)
 	h := HashKey(b.seed, key)
+	if !ok {
+		h, ok = parseHashText(text)
+	}
 	if !ok || h.Less(b.last) {
 		return rec, fmt.Errorf("%w: segment %d: rows out of order", ErrData, b.meta.ID)
 	}

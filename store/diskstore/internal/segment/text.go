@@ -3,6 +3,8 @@ package segment
 import (
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -35,6 +37,25 @@ func keyOf(text []byte) (key string, ok bool) {
 	}
 	raw, err := hex.DecodeString(rest)
 	return string(raw), err == nil && !plain(string(raw))
+}
+
+// hashTextPrefix begins the text of a tombstone whose key is not known, only its
+// hash: it stands in the place of a row whose key was damaged, and hides what is
+// older of that hash. keyText does not produce it.
+const hashTextPrefix = escape + "#"
+
+// HashText is the text of such a tombstone.
+func HashText(h Hash) string { return fmt.Sprintf("%s%016x%08x", hashTextPrefix, h.Hi, h.Lo) }
+
+// parseHashText is the inverse of HashText.
+func parseHashText(text []byte) (h Hash, ok bool) {
+	rest, ok := strings.CutPrefix(string(text), hashTextPrefix)
+	if !ok || len(rest) != 24 {
+		return h, false
+	}
+	hi, err1 := strconv.ParseUint(rest[:16], 16, 64)
+	lo, err2 := strconv.ParseUint(rest[16:], 16, 32)
+	return Hash{hi, uint32(lo)}, err1 == nil && err2 == nil
 }
 
 // isKey reports whether text is the stored form of key.

@@ -31,9 +31,6 @@ type Row struct {
 	Version                 uint64
 	Codec                   string
 	TagsText                string
-	// Poison makes the row one that cannot be read: its value was lost, and
-	// older ones must not show.
-	Poison bool
 }
 
 // SetKey sets the key and the tags in their stored form.
@@ -121,10 +118,6 @@ func (w *Writer) pushValue(r *Row) {
 	}
 	rec := record{hash: r.Hash, vLen: uint32(len(r.Value)), flags: uint8(r.Kind), codec: w.ix.codec(r.Codec)}
 	rec.crc = rowCRC(r.Kind, r.Expires, r.Fresh, r.Version, r.Text, r.TagsText, r.Value)
-	if r.Poison {
-		rec.crc = ^rec.crc
-		w.meta.Poisoned++
-	}
 	if r.TagsText != "" {
 		rec.flags |= flagTags
 		w.extras = append(w.extras, extra{uint64(w.meta.Rows), uint64(len(w.cols[colTags]))})

@@ -11,10 +11,13 @@ import (
 	"github.com/stratacache/strata/store"
 )
 
+// FileName is the name of every table file, in the directory of its key.
+const FileName = "data.parquet"
+
 // Names in the directory.
 const (
 	top      = "tables"
-	fileName = "data.parquet"
+	fileName = FileName
 )
 
 // Limits of a path. A component stays below the 255 bytes that file systems

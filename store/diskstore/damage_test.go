@@ -1,0 +1,381 @@
+package diskstore
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stratacache/strata/internal/vfs"
+	"github.com/stratacache/strata/store"
+	"github.com/stratacache/strata/store/diskstore/internal/segment"
+)
+
+// damaged is a store with two segments, the newer of which replaces and deletes
+// keys of the older, and a journal that does so again. Each key's values name
+// the key and the generation.
+const damagedKeys = 60
+
+func damagedValue(k, generation int) string {
+	return fmt.Sprintf("%d/%d/%s", k, generation, strings.Repeat("x", k))
+}
+
+// generations returns the last generation of a key; 0: deleted.
+func generation(k int) int {
+	switch {
+	case k%5 == 4:
+		return 0
+	case k%5 == 3:
+		return 3
+	case k%5 >= 1:
+		return 2
+	}
+	return 1
+}
+
+func damagedStore(t testing.TB) *vfs.MemFS {
+	t.Helper()
+	fsys := vfs.Mem()
+	s, err := Open("", &Options{fs: fsys, Sync: SyncAlways})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(k, g int) {
+		mustSet(t, s, fmt.Sprint("key:", k), store.Entry{Value: []byte(damagedValue(k, g)), Version: uint64(g)})
+	}
+	for k := range damagedKeys {
+		set(k, 1)
+	}
+	if err := s.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for k := range damagedKeys {
+		switch {
+		case k%5 == 4 && k%2 == 0:
+			err = s.Delete(ctx, fmt.Sprint("key:", k))
+		case k%5 >= 1:
+			set(k, 2)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for k := range damagedKeys {
+		switch {
+		case k%5 == 4 && k%2 == 1:
+			err = s.Delete(ctx, fmt.Sprint("key:", k))
+		case k%5 == 3:
+			set(k, 3)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	image := fsys.CrashClone(rand.New(rand.NewPCG(1, 1)), 0) // the journal is not sealed
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
+
+// images are the files of a store.
+func images(t testing.TB, fsys vfs.FS) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	for _, dir := range []string{".", journalDir, kvDir} {
+		entries, err := fsys.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				continue
+			}
+			name := path.Join(dir, e.Name())
+			data, err := vfs.ReadFile(fsys, name, 1<<30)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[name] = data
+		}
+	}
+	return out
+}
+
+func fsOf(t testing.TB, files map[string][]byte) *vfs.MemFS {
+	t.Helper()
+	fsys := vfs.Mem()
+	for name, data := range files {
+		if err := errors.Join(fsys.MkdirAll(path.Dir(name)), vfs.WriteFile(fsys, path.Dir(name), "t", name, data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = fsys.MkdirAll(journalDir)
+	_ = fsys.MkdirAll(kvDir)
+	return fsys
+}
+
+// checkDamaged reads all keys: each is what it should be, or a miss, or an
+// error; never anything else. A damaged journal may show an older generation:
+// what it said is lost.
+func checkDamaged(t *testing.T, s *Store, what string, journal bool) (hits int) {
+	t.Helper()
+	for k := range damagedKeys {
+		key, g := fmt.Sprint("key:", k), generation(k)
+		e, err := s.Get(ctx, key)
+		if err != nil {
+			if !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrCorrupt) {
+				t.Fatalf("%s: %s: %v", what, key, err)
+			}
+			continue
+		}
+		hits++
+		got := string(e.Value)
+		if got == damagedValue(k, g) && e.Version == uint64(g) && g > 0 {
+			continue
+		}
+		if journal && slices.Contains([]string{damagedValue(k, 1), damagedValue(k, 2)}, got) {
+			continue
+		}
+		t.Fatalf("%s: %s is %.30q, want generation %d", what, key, got, g)
+	}
+	return hits
+}
+
+func mutate(rng *rand.Rand, data []byte) []byte {
+	out := slices.Clone(data)
+	if len(out) == 0 {
+		return []byte("x")
+	}
+	switch rng.IntN(6) {
+	case 0:
+		return out[:rng.IntN(len(out))]
+	case 1:
+		return append(out, out[:rng.IntN(len(out))]...)
+	case 2:
+		at := rng.IntN(len(out))
+		clear(out[at:min(at+rng.IntN(600), len(out))])
+	default:
+		for range 1 + rng.IntN(3) {
+			out[rng.IntN(len(out))] ^= 1 << rng.IntN(8)
+		}
+	}
+	return out
+}
+
+// TestMutations damages the files of a store at random, one at a time: no panic,
+// no value that was not the newest, whatever is read, verified, repaired and
+// opened again. STRATA_TORTURE=1 makes 100,000 mutations.
+func TestMutations(t *testing.T) {
+	files := images(t, damagedStore(t))
+	var names []string
+	for name, data := range files {
+		if name != lockName && len(data) > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	rounds := 400
+	if os.Getenv("STRATA_TORTURE") != "" {
+		rounds = 100_000
+	}
+	rng := rand.New(rand.NewPCG(3, 3))
+	for round := range rounds {
+		name := names[round%len(names)]
+		data := mutate(rng, files[name])
+		if strings.HasPrefix(name, journalDir) && round%2 == 0 { // most of it is zeros
+			data = slices.Clone(files[name])
+			data[rng.IntN(2500)] ^= 1 << rng.IntN(8)
+		}
+		mutated := make(map[string][]byte, len(files))
+		for n, d := range files {
+			mutated[n] = d
+		}
+		mutated[name] = data
+		checkMutated(t, fsOf(t, mutated), fmt.Sprintf("round %d, %s", round, name), strings.HasPrefix(name, journalDir))
+	}
+}
+
+func checkMutated(t *testing.T, fsys *vfs.MemFS, what string, journal bool) {
+	t.Helper()
+	opts := Options{fs: fsys, CompactionRate: -1}
+	s, err := Open("", &opts)
+	if err != nil {
+		if strings.Contains(err.Error(), "newer version") {
+			return // refused, nothing touched
+		}
+		t.Fatalf("%s: open: %v", what, err)
+	}
+	checkDamaged(t, s, what, journal)
+	for range s.Scan(ctx, "") {
+		continue
+	}
+	if _, err := s.Repair(ctx); err != nil {
+		t.Fatalf("%s: repair: %v", what, err)
+	}
+	checkDamaged(t, s, what+", repaired", journal)
+	if rep, err := s.Verify(ctx); err != nil || len(rep.Problems) > 0 {
+		t.Fatalf("%s: after repair: %v, %v", what, rep.Problems, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatalf("%s: close: %v", what, err)
+	}
+	if s, err = Open("", &opts); err != nil {
+		t.Fatalf("%s: open again: %v", what, err)
+	}
+	checkDamaged(t, s, what+", opened again", journal)
+	_ = s.Close()
+}
+
+// TestMissingFiles removes files by hand, each alone and some together.
+func TestMissingFiles(t *testing.T) {
+	files := images(t, damagedStore(t))
+	var kv []string
+	for name := range files {
+		if strings.HasPrefix(name, kvDir) || name == manifestName {
+			kv = append(kv, name)
+		}
+	}
+	slices.Sort(kv)
+	for set := 1; set < 1<<len(kv); set++ {
+		left := map[string][]byte{}
+		for n, d := range files {
+			if i := slices.Index(kv, n); i < 0 || set&(1<<i) == 0 {
+				left[n] = d
+			}
+		}
+		fsys := fsOf(t, left)
+		opts := Options{fs: fsys}
+		s, err := Open("", &opts)
+		if err != nil {
+			t.Fatalf("without %b of %v: %v", set, kv, err)
+		}
+		// Without manifest and newest segment nobody can know of the latter.
+		blind := set&1 != 0 && slices.Contains(kv, manifestName) && kv[0] == manifestName
+		hits := checkDamaged(t, s, fmt.Sprintf("without %b of %v", set, kv), blind)
+		if set == 1 && hits == 0 {
+			t.Error("nothing is left after the manifest was lost")
+		}
+		_ = s.Close()
+	}
+}
+
+func TestNewerFormatIsRefused(t *testing.T) {
+	fsys := damagedStore(t)
+	m, err := readManifest(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Format = formatVersion + 1
+	if _, err := m.write(fsys); err != nil {
+		t.Fatal(err)
+	}
+	before := images(t, fsys)
+	_, err = Open("", &Options{fs: fsys})
+	if err == nil || !strings.Contains(err.Error(), "newer version") {
+		t.Fatalf("open of a newer format: %v", err)
+	}
+	for name, data := range images(t, fsys) {
+		if name != lockName && string(before[name]) != string(data) {
+			t.Errorf("%s was changed", name)
+		}
+	}
+}
+
+// TestTruncatedUnderMapping cuts a file that is being read.
+func TestTruncatedUnderMapping(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a mapped file cannot be cut here")
+	}
+	for _, suffix := range []string{"*.parquet", "*.idx"} {
+		dir := t.TempDir()
+		s := openDir(t, dir, Options{OnError: func(error) {}})
+		for k := range 2000 {
+			mustSet(t, s, fmt.Sprint(k), store.Entry{Value: []byte(strings.Repeat("v", 500))})
+		}
+		if err := s.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		names, _ := filepath.Glob(filepath.Join(dir, kvDir, suffix))
+		if len(names) != 1 {
+			t.Fatal(names)
+		}
+		if err := os.Truncate(names[0], 5000); err != nil {
+			t.Fatal(err)
+		}
+		failed := 0
+		for k := range 2000 {
+			e, err := s.Get(ctx, fmt.Sprint(k))
+			switch {
+			case err == nil && len(e.Value) == 500:
+			case errors.Is(err, store.ErrCorrupt):
+				failed++
+			default:
+				t.Fatalf("%s: key %d: %d bytes, %v", suffix, k, len(e.Value), err)
+			}
+		}
+		if failed == 0 {
+			t.Errorf("%s: no read noticed", suffix)
+		}
+		if _, err := s.Repair(ctx); err != nil && suffix == "*.idx" {
+			t.Error(err)
+		}
+		_ = s.Close()
+		r := openDir(t, dir, Options{OnError: func(error) {}})
+		if _, err := r.Get(ctx, "1"); err != nil && !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: after opening again: %v", suffix, err)
+		}
+	}
+}
+
+func TestOpenIsBounded(t *testing.T) {
+	for name, data := range map[string][]byte{
+		"kv/00000001.parquet":  []byte("PAR1PAR1"),
+		"kv/00000002.parquet":  append(make([]byte, 740), []byte("\xff\xff\xff\x3fPAR1")...),
+		"MANIFEST":             []byte(`{"format":1,"segments":[{"id":1,"rows":99999999999,"size":9999999999999}]}`),
+		"journal/00000001.wal": []byte(strings.Repeat("\xff", 4096)),
+	} {
+		fsys := fsOf(t, map[string][]byte{name: data})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		s, err := Open("", &Options{fs: fsys})
+		runtime.ReadMemStats(&after)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if n := after.TotalAlloc - before.TotalAlloc; n > 16<<20 {
+			t.Errorf("%s: opening allocated %d bytes", name, n)
+		}
+		_ = s.Close()
+	}
+}
+
+func FuzzManifest(f *testing.F) {
+	m := newManifest()
+	m.Segments = []manifestSeg{{Meta: segment.Meta{ID: 3, Rows: 5}, LostAt: 9}}
+	data, _ := m.encode()
+	f.Add(data)
+	f.Add([]byte("{}\ncrc32c 00000000\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := parseManifest(data)
+		if err != nil {
+			return
+		}
+		again, err := m.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parseManifest(again); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
