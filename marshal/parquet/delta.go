@@ -112,7 +112,7 @@ func newDeltas(b []byte) deltas {
 	total := d.uvarint()
 	d.last = d.zigzag()
 	if d.bad || minis == 0 || block == 0 || block > 1<<20 || minis > block || block%minis != 0 ||
-		(block/minis)%8 != 0 || total > 1<<40 {
+		(block/minis)%8 != 0 || total > 1<<31-1 {
 		d.fail()
 		return d
 	}

@@ -10,6 +10,7 @@
 //	bool                         BOOLEAN
 //	int8 ... int64, int          INT32 or INT64, with their width and sign
 //	uint8 ... uint64, uint       INT32 or INT64, with their width and sign
+//	                             (int and uint: 64 bits, on 32-bit machines 32)
 //	float32, float64             FLOAT, DOUBLE
 //	string                       BYTE_ARRAY, UTF-8
 //	[]byte                       BYTE_ARRAY
@@ -41,9 +42,9 @@
 // times of small groups excepted, see [Plain]), counts of nulls and bounds of
 // values for each column (no bounds where there is a NaN, since readers order
 // it differently), and the first time column declared as sorted where its rows
-// are. Rows keep their order. Encoding costs
-// little more than copying the values: the metadata is rendered when the codec
-// is made, and rows are read by offset, without reflection.
+// are. Rows keep their order. Encoding costs little more than copying the
+// values: the metadata is rendered when the codec is made, and rows are read by
+// offset, without reflection.
 //
 // # What is read
 //

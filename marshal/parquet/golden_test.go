@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -53,7 +54,7 @@ func checkGolden[V any](t *testing.T, c *parquet.Codec[V], name string, want V, 
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%s: %v\n got %+v\nwant %+v", name, err, got, want)
 	}
-	if opts.Compression == parquet.Uncompressed && !bytes.Equal(data, encode(t, c, want)) {
+	if opts.Compression == parquet.Uncompressed && strconv.IntSize == 64 && !bytes.Equal(data, encode(t, c, want)) {
 		t.Errorf("%s: today's layout is another", name)
 	}
 }
