@@ -12,37 +12,32 @@ import (
 type absences struct {
 	mu         sync.Mutex
 	capacity   int
-	young, old map[string]absence
-}
-
-type absence struct {
-	until   int64 // Unix nanoseconds
-	version uint64
+	young, old map[string]int64 // until when, in Unix nanoseconds
 }
 
 func newAbsences(capacity int) *absences {
-	return &absences{capacity: max(capacity/2, 1), young: map[string]absence{}}
+	return &absences{capacity: max(capacity/2, 1), young: map[string]int64{}}
 }
 
 // add remembers key until now+ttl.
-func (a *absences) add(key string, now int64, ttl time.Duration, version uint64) {
+func (a *absences) add(key string, now int64, ttl time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.young) >= a.capacity {
-		a.old, a.young = a.young, make(map[string]absence, a.capacity)
+		a.old, a.young = a.young, make(map[string]int64, a.capacity)
 	}
-	a.young[key] = absence{add(now, ttl), version}
+	a.young[key] = add(now, ttl)
 }
 
 // has reports whether key is known to be absent at now.
 func (a *absences) has(key string, now int64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	e, ok := a.young[key]
+	until, ok := a.young[key]
 	if !ok {
-		e, ok = a.old[key]
+		until, ok = a.old[key]
 	}
-	return ok && now < e.until
+	return ok && now < until
 }
 
 // remove forgets key, which has been written.

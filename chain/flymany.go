@@ -247,8 +247,7 @@ func (b *batch[V]) landLoaded(ctx context.Context, it *item[V], values map[strin
 	case kerr == nil: // left out: not found, but that was not said
 		ch.flights.land(it.f, nil, store.ErrNotFound)
 	case errors.Is(kerr, store.ErrNotFound):
-		ch.vanished(ctx, it.f, it.p, it.best != nil || len(it.fd.replace) > 0)
-		ch.flights.land(it.f, nil, kerr)
+		ch.vanished(ctx, it.f, it.p, it.best != nil || len(it.fd.replace) > 0, kerr)
 	default:
 		ch.counts.loadErrors.add(1)
 		c.failed(it.f, it.p, it.best, it.walked, kerr)

@@ -80,8 +80,7 @@ func (c *Cache[V]) load(ctx context.Context, f *flight, p *plan, load loader[V],
 	case err == nil:
 		c.loaded(ctx, f, p, res, best, seen, fd, took)
 	case errors.Is(err, store.ErrNotFound):
-		ch.vanished(ctx, f, p, best != nil || len(fd.replace) > 0)
-		ch.flights.land(f, nil, err)
+		ch.vanished(ctx, f, p, best != nil || len(fd.replace) > 0, err)
 	default:
 		ch.counts.loadErrors.add(1)
 		c.failed(f, p, best, seen, err)
@@ -223,18 +222,12 @@ func (c *Cache[V]) failed(f *flight, p *plan, best *object[V], seen moment, err 
 	ch.flights.land(f, best, nil)
 }
 
-// vanished files the loader's word that the key does not exist: it is remembered
-// for the rule's negative TTL, and what the tiers still hold of it is removed.
-func (c *Chain) vanished(ctx context.Context, f *flight, p *plan, held bool) {
-	now := time.Now().UnixNano()
-	if p.negative > 0 {
-		s := c.fences.of(f.key)
-		s.mu.Lock()
-		if s.at <= f.since {
-			c.absent.add(f.key, now, p.negative, f.since)
-		}
-		s.mu.Unlock()
-	}
+// vanished lands f with the loader's word, err, that the key does not exist. It is
+// remembered for the rule's negative TTL, and what memory and the tiers still
+// hold of the key (held) is removed, unless a write came.
+func (c *Chain) vanished(ctx context.Context, f *flight, p *plan, held bool, err error) {
+	c.forgetAbsent(f, p)
+	c.flights.land(f, nil, err)
 	if !held {
 		return
 	}
@@ -250,9 +243,22 @@ func (c *Chain) vanished(ctx context.Context, f *flight, p *plan, held bool) {
 	if err := c.conclude(ctx, o, c.writeTiers(ctx, o)); err != nil {
 		c.report(err)
 	}
+}
+
+// forgetAbsent takes a key that does not exist out of memory and remembers that.
+func (c *Chain) forgetAbsent(f *flight, p *plan) {
+	s := c.fences.of(f.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at > f.since {
+		return
+	}
+	if p.negative > 0 {
+		c.absent.add(f.key, time.Now().UnixNano(), p.negative)
+	}
 	if c.memory != nil {
-		if err := c.memory.Store.Delete(ctx, f.key); err != nil {
-			c.report(err)
+		if err := c.memory.Store.Delete(context.Background(), f.key); err != nil {
+			c.report(tierError("delete", c.memory.Name, f.key, err))
 		}
 	}
 }
