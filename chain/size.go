@@ -20,8 +20,15 @@ const (
 // mapEntryOverhead is roughly what Go's map adds to each key and value.
 const mapEntryOverhead = 10
 
+// budget is how many parts of one value are looked at in all: a graph that shares
+// or closes on itself would otherwise be walked along every path.
+const budget = 4096
+
+// sizer measures one value.
+type sizer struct{ left int }
+
 // sizeFunc returns the bytes that v refers to, without v's own words.
-type sizeFunc func(v reflect.Value, depth int) int64
+type sizeFunc func(s *sizer, v reflect.Value, depth int) int64
 
 // sizers caches a sizeFunc per type; nil functions mean that the type refers to
 // nothing.
@@ -42,7 +49,7 @@ func sizeOf[V any](v V) int64 {
 	if f == nil {
 		return 0
 	}
-	return f(reflect.ValueOf(&v).Elem(), 0)
+	return f(&sizer{left: budget}, reflect.ValueOf(&v).Elem(), 0)
 }
 
 func sizerOf(t reflect.Type) sizeFunc {
@@ -80,13 +87,13 @@ func flat(t reflect.Type, depth int) bool {
 func makeSizer(t reflect.Type) sizeFunc {
 	switch t.Kind() {
 	case reflect.String:
-		return func(v reflect.Value, _ int) int64 { return int64(v.Len()) }
+		return func(_ *sizer, v reflect.Value, _ int) int64 { return int64(v.Len()) }
 	case reflect.Slice:
 		size, isFlat := int64(t.Elem().Size()), flat(t.Elem(), 0)
-		return func(v reflect.Value, depth int) int64 {
+		return func(s *sizer, v reflect.Value, depth int) int64 {
 			n := int64(v.Cap()) * size
 			if !isFlat {
-				n += sizeElements(v, depth)
+				n += sizeElements(s, v, depth)
 			}
 			return n
 		}
@@ -103,37 +110,37 @@ func makeSizer(t reflect.Type) sizeFunc {
 	}
 }
 
-func sizeAny(v reflect.Value, depth int) int64 {
-	if depth > maxDepth {
+func sizeAny(s *sizer, v reflect.Value, depth int) int64 {
+	if s.left--; depth > maxDepth || s.left < 0 {
 		return 0
 	}
 	if f := sizerOf(v.Type()); f != nil {
-		return f(v, depth)
+		return f(s, v, depth)
 	}
 	return 0
 }
 
-func sizeTarget(v reflect.Value, depth int) int64 {
+func sizeTarget(s *sizer, v reflect.Value, depth int) int64 {
 	if v.IsNil() {
 		return 0
 	}
 	e := v.Elem()
-	return int64(e.Type().Size()) + sizeAny(e, depth+1)
+	return int64(e.Type().Size()) + sizeAny(s, e, depth+1)
 }
 
-func sizeFields(v reflect.Value, depth int) int64 {
+func sizeFields(s *sizer, v reflect.Value, depth int) int64 {
 	var n int64
 	for i := range v.NumField() {
-		n += sizeAny(v.Field(i), depth+1)
+		n += sizeAny(s, v.Field(i), depth+1)
 	}
 	return n
 }
 
-func sizeElements(v reflect.Value, depth int) int64 {
+func sizeElements(s *sizer, v reflect.Value, depth int) int64 {
 	var n int64
 	count := min(v.Len(), sampled)
 	for i := range count {
-		n += sizeAny(v.Index(i), depth+1)
+		n += sizeAny(s, v.Index(i), depth+1)
 	}
 	if count == 0 {
 		return 0
@@ -141,11 +148,11 @@ func sizeElements(v reflect.Value, depth int) int64 {
 	return n * int64(v.Len()) / int64(count)
 }
 
-func sizeMap(v reflect.Value, depth int) int64 {
+func sizeMap(s *sizer, v reflect.Value, depth int) int64 {
 	entry := int64(v.Type().Key().Size()+v.Type().Elem().Size()) + mapEntryOverhead
 	var n, count int64
 	for it := v.MapRange(); count < sampled && it.Next(); count++ {
-		n += sizeAny(it.Key(), depth+1) + sizeAny(it.Value(), depth+1)
+		n += sizeAny(s, it.Key(), depth+1) + sizeAny(s, it.Value(), depth+1)
 	}
 	if count == 0 {
 		return 48 // an empty map's header
