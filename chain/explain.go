@@ -77,7 +77,7 @@ func (c *Chain) explainTier(ctx context.Context, p *plan, t *tier, key string) T
 		}
 	}
 	var e store.Entry
-	err := t.call(ctx, &t.reads, func(ctx context.Context) (err error) {
+	err := t.call(ctx, nil, func(ctx context.Context) (err error) {
 		e, err = t.Store.Get(ctx, key)
 		return err
 	})
@@ -88,7 +88,7 @@ func (c *Chain) explainTier(ctx context.Context, p *plan, t *tier, key string) T
 	default:
 		x.Present, x.Expires, x.Fresh = true, e.Expires, e.FreshUntil()
 		x.Size, x.Codec, x.Version, x.Tags = int64(len(e.Value)), e.Codec, e.Version, e.Tags
-		x.Covered = !c.valid(0, e.Version, e.Tags)
+		x.Covered = c.covered(ctx, e.Version, e.Tags)
 	}
 	return x
 }

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -29,7 +30,10 @@ func (c *Chain) fillMemory(p *plan, key string, obj held, stamp uint64) bool {
 			return false
 		}
 	}
-	c.memory.put(c, key, obj)
+	if !c.memory.put(c, key, obj) {
+		return false
+	}
+	c.countFill(c.memory, key)
 	return true
 }
 
@@ -51,17 +55,17 @@ func (c *Chain) outranks(old, obj held) bool {
 
 // put hands obj to the memory tier. Where memory will not hold it, an older one
 // must not stay either.
-func (t *tier) put(c *Chain, key string, obj held) {
+func (t *tier) put(c *Chain, key string, obj held) bool {
 	l := obj.deadlines()
 	err := t.objects.SetObject(key, obj, obj.size(), clock.FromNanos(l.expires))
 	if err == nil {
-		t.fills.add(1)
-		return
+		return true
 	}
 	t.dropped.add(1)
-	if derr := t.Store.Delete(context.Background(), key); derr != nil && !refuses(err) {
-		c.report(&store.Error{Op: "fill", Tier: t.Name, Key: key, Err: err})
+	if derr := t.Store.Delete(context.Background(), key); derr != nil || !refuses(err) {
+		c.report(tierError("fill", t.Name, key, err))
 	}
+	return false
 }
 
 // promotion is an entry on its way from the tier that had it to the nearer ones
@@ -155,21 +159,36 @@ func (c *Chain) fillTier(ctx context.Context, p *promotion, t placed, replace bo
 	if !ok {
 		return
 	}
-	err := t.call(ctx, &t.writes, func(ctx context.Context) error {
+	stored := true
+	err := t.call(ctx, &t.writes, func(ctx context.Context) (err error) {
 		if replace {
-			return t.Store.Set(ctx, p.key, e)
+			err = t.Store.Set(ctx, p.key, e)
+		} else {
+			stored, err = store.Fill(ctx, t.Store, p.key, e)
 		}
-		_, err := store.Fill(ctx, t.Store, p.key, e)
+		if refuses(err) { // what the tier has of the key is older, and would be found again and again
+			if derr := t.Store.Delete(ctx, p.key); derr != nil {
+				return derr
+			}
+		}
 		return err
 	})
 	if err != nil {
 		t.dropped.add(1)
-		c.report(err)
+		if !errors.Is(err, ErrTierDown) {
+			c.report(tierError("fill", t.Name, p.key, err))
+		}
 		return
 	}
+	if stored {
+		c.countFill(t.tier, p.key)
+	}
+}
+
+func (c *Chain) countFill(t *tier, key string) {
 	t.fills.add(1)
 	if c.opts.Observer != nil {
-		c.opts.Observer.Fill(t.Name, p.key)
+		c.opts.Observer.Fill(t.Name, key)
 	}
 }
 

@@ -45,7 +45,7 @@ func (b *batch[V]) round(ctx context.Context, items []*item[V]) (missing []*item
 			it.fd = *b.c.lookup(ctx, it.f, it.p, true)
 			it.best, _ = it.fd.obj.(*object[V])
 			it.skip = b.c.chain.bytes
-		} else if b.fromPending(it) {
+		} else if b.fromPending(ctx, it) {
 			continue
 		}
 		open = append(open, it)
@@ -72,14 +72,14 @@ func (b *batch[V]) deliver(it *item[V], o *object[V]) {
 }
 
 // fromPending answers an item from the writes under way, if it can.
-func (b *batch[V]) fromPending(it *item[V]) bool {
+func (b *batch[V]) fromPending(ctx context.Context, it *item[V]) bool {
 	ch := b.c.chain
 	it.skip = ch.pending(it.p, it.key, &it.fd)
 	switch {
 	case it.fd.deleted:
 		it.held, it.skip = nil, ch.bytes // absent, whatever the tiers hold
 	case it.fd.found:
-		switch b.c.judge(it.f, it.p, &it.fd) {
+		switch b.c.judge(ctx, it.f, it.p, &it.fd) {
 		case take:
 			b.deliver(it, it.fd.obj.(*object[V]))
 			return true
@@ -117,7 +117,7 @@ func (b *batch[V]) fromTier(ctx context.Context, t *tier, items []*item[V]) []*i
 	open := items[:0]
 	for _, it := range items {
 		p, ok := asked[it]
-		if !ok || !b.answered(p, it, found, err) {
+		if !ok || !b.answered(ctx, p, it, found, err) {
 			open = append(open, it)
 		}
 	}
@@ -126,7 +126,7 @@ func (b *batch[V]) fromTier(ctx context.Context, t *tier, items []*item[V]) []*i
 
 // answered judges what a tier said of one item, and reports whether that settles
 // it.
-func (b *batch[V]) answered(t placed, it *item[V], found map[string]store.Entry, err error) bool {
+func (b *batch[V]) answered(ctx context.Context, t placed, it *item[V], found map[string]store.Entry, err error) bool {
 	e, ok := found[it.key]
 	kerr := store.KeyError(err, it.key)
 	switch {
@@ -139,7 +139,7 @@ func (b *batch[V]) answered(t placed, it *item[V], found map[string]store.Entry,
 		return false
 	}
 	it.fd.from = t.Name
-	verdict := b.c.judge(it.f, it.p, &it.fd)
+	verdict := b.c.judge(ctx, it.f, it.p, &it.fd)
 	o, _ := it.fd.obj.(*object[V])
 	if verdict == take {
 		it.fd.to = without(it.fd.sound, t.tier, t.at)
@@ -308,10 +308,10 @@ func (c *Chain) fillTierMany(ctx context.Context, t *tier, fills []promotion, re
 			if store.KeyError(err, key) != nil {
 				t.dropped.add(1)
 			} else {
-				t.fills.add(1)
+				c.countFill(t, key)
 			}
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrTierDown) {
 			c.report(tierError("fill", t.Name, "", err))
 		}
 	}

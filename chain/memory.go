@@ -21,6 +21,9 @@ func (c *Cache[V]) inMemory(p *plan, key string, now int64, loads bool) (*object
 	}
 	switch {
 	case o == nil:
+		if p.memory {
+			c.chain.memory.misses.add(1)
+		}
 		return nil, thinking
 	case now < o.fresh:
 		c.hitInMemory(key)

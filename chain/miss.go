@@ -239,12 +239,12 @@ func (c *Cache[V]) lookup(ctx context.Context, f *flight, p *plan, alone bool) *
 			defer k.unlock()
 		}
 	}
-	return c.chain.walk(ctx, p, f.key, func(fd *finding) verdict { return c.judge(f, p, fd) })
+	return c.chain.walk(ctx, p, f.key, func(fd *finding) verdict { return c.judge(ctx, f, p, fd) })
 }
 
 // judge decodes the entry of a finding into its obj and says what it is good for.
-func (c *Cache[V]) judge(f *flight, p *plan, fd *finding) verdict {
-	if !c.chain.valid(0, fd.entry.Version, fd.entry.Tags) {
+func (c *Cache[V]) judge(ctx context.Context, f *flight, p *plan, fd *finding) verdict {
+	if c.chain.covered(ctx, fd.entry.Version, fd.entry.Tags) {
 		return useless
 	}
 	now := time.Now().UnixNano()

@@ -108,8 +108,8 @@ func (c *Cache[V]) objectsOf(ctx context.Context, keys []string, load BatchLoade
 // without a flight was answered and is due for a refresh.
 func (b *batch[V]) begin(key string, now int64) (Result[*object[V]], *item[V]) {
 	c, ch := b.c, b.c.chain
-	if key == "" {
-		return Result[*object[V]]{Err: store.ErrInvalidKey}, nil
+	if err := ch.check(key); err != nil {
+		return Result[*object[V]]{Err: err}, nil
 	}
 	p, seen := ch.plan(key), ch.hlc.Last()
 	o, due := c.inMemory(p, key, now, b.load != nil)

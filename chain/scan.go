@@ -54,7 +54,7 @@ func (s *scan) pending() bool {
 	newest := make(map[string]slot)
 	for _, t := range s.c.bytes {
 		for _, sl := range t.queue.oldest(int(t.queue.n.Load())) {
-			if len(sl.key) < len(s.prefix) || sl.key[:len(s.prefix)] != s.prefix || sl.purge {
+			if len(sl.key) < len(s.prefix) || sl.key[:len(s.prefix)] != s.prefix || sl.purge || strings.HasPrefix(sl.key, reserved) {
 				continue
 			}
 			if sl.version >= newest[sl.key].version {

@@ -16,7 +16,7 @@ type counts struct {
 type Stats struct {
 	Tiers []TierStats // nearest first
 
-	Misses       uint64 // reads for which no tier had a fresh value
+	Misses       uint64 // walks in which no tier had a fresh value; readers who share one count once
 	Stale        uint64 // values served past their soft deadline
 	NegativeHits uint64 // reads answered by a remembered "not found"
 	PendingHits  uint64 // reads answered by a write not yet in its tier
@@ -34,10 +34,10 @@ type Stats struct {
 type TierStats struct {
 	Name    string
 	Hits    uint64
-	Misses  uint64 // the tier answered "not found"
+	Misses  uint64 // the tier answered "not found"; in memory: reads that it could not answer
 	Errors  uint64 // calls that failed
 	Skipped uint64 // calls not made because the circuit breaker was open
-	Fills   uint64 // values read or loaded that were put into the tier
+	Fills   uint64 // values read or loaded that were put into the tier; writes do not count
 	Dropped uint64 // fills that were not: queue full, refused or failed
 	Breaker string // "closed", "open" or "half-open"
 	Reads   Latency

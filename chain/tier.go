@@ -108,7 +108,7 @@ func (t *tier) state() string {
 }
 
 // call runs f against the tier within its timeout, unless its breaker is open,
-// and records the outcome. f's error is returned as it is; errors that say
+// and records the outcome, and its time in h unless that is nil. f's error is returned as it is; errors that say
 // nothing about the tier's health do not count against it.
 func (t *tier) call(ctx context.Context, h *histogram, f func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
@@ -125,7 +125,9 @@ func (t *tier) call(ctx context.Context, h *histogram, f func(context.Context) e
 	defer cancel()
 	start := time.Now()
 	err := t.guard(tctx, f)
-	h.observe(time.Since(start))
+	if h != nil {
+		h.observe(time.Since(start))
+	}
 	t.record(ctx, err)
 	return err
 }
