@@ -22,10 +22,13 @@ const (
 	// not answer, further calls take connections of their own, whose number the
 	// client's pool bounds.
 	maxQueue = 1024
-	// inline is how long a call keeps its caller whatever its context does, and
-	// slowFor how long no call does that after the server once took longer.
+	// inline is how long a read keeps its caller whatever its context does, and
+	// slowFor how long no read does that after the server once took longer.
 	inline  = 100 * time.Millisecond
-	slowFor = 10 * time.Second
+	slowFor = time.Second
+	// inlineWrite is how near a deadline must be for a write to keep its caller
+	// until then.
+	inlineWrite = time.Second
 )
 
 // Combiner runs commands for concurrent callers. A lone caller gets a round trip
@@ -53,18 +56,33 @@ type call struct {
 // NewCombiner returns a combiner on client.
 func NewCombiner(client redis.UniversalClient) *Combiner { return &Combiner{client: client} }
 
-// Do runs cmds, one right after the other in one round trip, perhaps together
+// Read runs cmds, one right after the other in one round trip, perhaps together
 // with those of other callers. err is the first failure among them. Where done is
 // false the caller has left because ctx ended: the commands may run still, and
-// may not be looked at.
-func (c *Combiner) Do(ctx context.Context, cmds ...redis.Cmder) (done bool, err error) {
+// may not be looked at. They may also run twice.
+func (c *Combiner) Read(ctx context.Context, cmds ...redis.Cmder) (done bool, err error) {
 	defer c.calls.Add(-1)
 	if c.calls.Add(1) <= alone {
-		return c.Alone(ctx, cmds...)
+		return c.ReadAlone(ctx, cmds...)
 	}
+	return c.join(ctx, cmds)
+}
+
+// Write is Read for commands that must not run twice: the first of two may reach
+// the server late, when others have written since.
+func (c *Combiner) Write(ctx context.Context, cmds ...redis.Cmder) (done bool, err error) {
+	defer c.calls.Add(-1)
+	if c.calls.Add(1) <= alone {
+		return c.WriteAlone(ctx, cmds...)
+	}
+	return c.join(ctx, cmds)
+}
+
+// join has cmds sent together with others.
+func (c *Combiner) join(ctx context.Context, cmds []redis.Cmder) (done bool, err error) {
 	w := &call{ctx: ctx, cmds: cmds, done: make(chan struct{}, 1)}
 	if !c.enqueue(w) {
-		return c.Alone(ctx, cmds...)
+		return c.WriteAlone(ctx, cmds...)
 	}
 	select {
 	case <-w.done:
@@ -89,33 +107,43 @@ func firstError(cmds []redis.Cmder) error {
 	return nil
 }
 
-// Alone is Do with a round trip of its own, as large batches want it.
+// ReadAlone is Read with a round trip of its own, as large batches want it.
 //
 // A goroutine beside each call would let the caller leave at once, but on two
 // processors it takes as long as a round trip on loopback. So the call is made
 // inline first, for a short while; only where the server is not so fast is it
-// made again beside the caller. All commands here may run twice: they set a key
-// to a value, remove it, or read.
-func (c *Combiner) Alone(ctx context.Context, cmds ...redis.Cmder) (done bool, err error) {
-	if ctx.Done() == nil {
+// made again beside the caller.
+func (c *Combiner) ReadAlone(ctx context.Context, cmds ...redis.Cmder) (done bool, err error) {
+	now := time.Now()
+	if ctx.Done() == nil || now.UnixNano() < c.slow.Load() || endsBefore(ctx, now.Add(inline)) {
+		return c.WriteAlone(ctx, cmds...)
+	}
+	until := now.Add(inline)
+	err = c.roundTrip(&shortened{ctx, until}, cmds)
+	if err == nil || ctx.Err() != nil || time.Now().Before(until) || !anyTimeout(err, cmds) {
+		return true, err
+	}
+	c.slow.Store(now.Add(slowFor).UnixNano())
+	for _, cmd := range cmds {
+		cmd.SetErr(nil)
+	}
+	return c.WriteAlone(ctx, cmds...)
+}
+
+// WriteAlone is Write with a round trip of its own. It is made inline where the
+// context's deadline is near enough to bound the wait, and beside the caller
+// otherwise.
+func (c *Combiner) WriteAlone(ctx context.Context, cmds ...redis.Cmder) (done bool, err error) {
+	if endsBefore(ctx, time.Now().Add(inlineWrite)) { // its deadline bounds the wait
 		return true, c.roundTrip(ctx, cmds)
 	}
-	now := time.Now()
-	if now.UnixNano() >= c.slow.Load() {
-		until := now.Add(inline)
-		if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
-			return true, c.roundTrip(ctx, cmds)
-		}
-		err := c.roundTrip(&shortened{ctx, until}, cmds)
-		if err == nil || ctx.Err() != nil || time.Now().Before(until) || !anyTimeout(err, cmds) {
-			return true, err
-		}
-		c.slow.Store(now.Add(slowFor).UnixNano())
-		for _, cmd := range cmds {
-			cmd.SetErr(nil)
-		}
-	}
 	return Await(ctx, func() error { return c.roundTrip(ctx, cmds) })
+}
+
+// endsBefore reports whether ctx has a deadline before t.
+func endsBefore(ctx context.Context, t time.Time) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && deadline.Before(t)
 }
 
 // shortened is a context with an earlier deadline for the connection. It costs no

@@ -28,19 +28,19 @@ func TestCombinedCallsGetTheirOwnReplies(t *testing.T) {
 			for i := range rounds {
 				key, value := fmt.Sprint(prefix, g), fmt.Sprint(g, ":", i)
 				set := redis.NewStatusCmd(ctx, "set", key, value, "px", 60000)
-				if done, err := c.Do(ctx, set); !done || err != nil {
+				if done, err := c.Write(ctx, set); !done || err != nil {
 					t.Errorf("set: %v, %v", done, err)
 				}
 				get, ttl := redis.NewStringCmd(ctx, "get", key), redis.NewDurationCmd(ctx, time.Millisecond, "pttl", key)
-				if done, err := c.Do(ctx, get, ttl); !done || err != nil || get.Val() != value || ttl.Val() <= 0 {
+				if done, err := c.Read(ctx, get, ttl); !done || err != nil || get.Val() != value || ttl.Val() <= 0 {
 					t.Errorf("get %s: %q with %v, %v, %v", value, get.Val(), ttl.Val(), done, err)
 				}
 				wrong := redis.NewIntCmd(ctx, "llen", key)
-				if _, err := c.Do(ctx, wrong); !redis.HasErrorPrefix(err, "WRONGTYPE") {
+				if _, err := c.Read(ctx, wrong); !redis.HasErrorPrefix(err, "WRONGTYPE") {
 					t.Errorf("the error of one command: %v", err)
 				}
 				absent := redis.NewStringCmd(ctx, "get", prefix+"absent")
-				if _, err := c.Do(ctx, absent); !errors.Is(err, redis.Nil) {
+				if _, err := c.Read(ctx, absent); !errors.Is(err, redis.Nil) {
 					t.Errorf("an absent key: %v", err)
 				}
 			}
@@ -63,7 +63,7 @@ func TestCallersLeaveAServerThatDoesNotAnswer(t *testing.T) {
 	defer func() { _ = client.Close() }()
 	c := NewCombiner(client)
 	background := context.Background()
-	if _, err := c.Do(background, redis.NewStatusCmd(background, "set", "n", 0)); err != nil {
+	if _, err := c.Read(background, redis.NewStatusCmd(background, "set", "n", 0)); err != nil {
 		t.Fatal(err)
 	}
 	server.Pause(t)
@@ -77,7 +77,7 @@ func TestCallersLeaveAServerThatDoesNotAnswer(t *testing.T) {
 				timer := time.AfterFunc(50*time.Millisecond, cancel)
 				defer timer.Stop()
 			}
-			_, err := c.Do(ctx, redis.NewIntCmd(ctx, "incr", "n"))
+			_, err := c.Write(ctx, redis.NewIntCmd(ctx, "incr", "n"))
 			if err == nil {
 				t.Error("a server that does not run answered")
 			}
@@ -86,7 +86,7 @@ func TestCallersLeaveAServerThatDoesNotAnswer(t *testing.T) {
 	wg.Wait()
 	server.Resume(t)
 	get := redis.NewStringCmd(background, "get", "n")
-	if _, err := c.Do(background, get); err != nil {
+	if _, err := c.Read(background, get); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -103,18 +103,35 @@ func TestSlowServerIsWaitedFor(t *testing.T) {
 	c := NewCombiner(client)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if _, err := c.Do(ctx, redis.NewStatusCmd(ctx, "set", key, "v")); err != nil {
+	if _, err := c.Read(ctx, redis.NewStatusCmd(ctx, "set", key, "v")); err != nil {
 		t.Fatal(err)
 	}
 	proxy.Toxic(t, `{"type": "latency", "stream": "downstream", "attributes": {"latency": 130}}`)
 	for range 2 { // the first finds out, the second knows
 		get, ttl := redis.NewStringCmd(ctx, "get", key), redis.NewDurationCmd(ctx, time.Millisecond, "pttl", key)
-		if done, err := c.Do(ctx, get, ttl); !done || err != nil || get.Val() != "v" {
+		if done, err := c.Read(ctx, get, ttl); !done || err != nil || get.Val() != "v" {
 			t.Fatalf("%q, %v, %v", get.Val(), done, err)
 		}
 		if c.slow.Load() == 0 {
 			t.Fatal("the server was not found to be slow")
 		}
+	}
+}
+
+// A write that was sent again could reach the server late, after newer ones.
+func TestWritesToASlowServerRunOnce(t *testing.T) {
+	proxy := redistest.NewProxy(t, redistest.Shared(t).Addr)
+	opts := redistest.Shared(t).Options()
+	opts.Addr = proxy.Addr
+	client := redis.NewClient(opts)
+	defer func() { _ = client.Close() }()
+	c := NewCombiner(client)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	proxy.Toxic(t, `{"type": "latency", "stream": "downstream", "attributes": {"latency": 130}}`)
+	incr := redis.NewIntCmd(ctx, "incr", redistest.Prefix()+"n")
+	if done, err := c.Write(ctx, incr); !done || err != nil || incr.Val() != 1 {
+		t.Errorf("%d, %v, %v", incr.Val(), done, err)
 	}
 }
 
@@ -124,7 +141,7 @@ func TestFullQueueGoesRoundTheCombiner(t *testing.T) {
 	c.busy = true // nobody sends
 	c.queue = make([]*call, maxQueue)
 	c.calls.Store(alone)
-	if done, err := c.Do(ctx, redis.NewStatusCmd(ctx, "ping")); !done || err != nil {
+	if done, err := c.Read(ctx, redis.NewStatusCmd(ctx, "ping")); !done || err != nil {
 		t.Errorf("%v, %v", done, err)
 	}
 }

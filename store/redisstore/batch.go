@@ -123,7 +123,7 @@ func (s *Store) readEach(ctx context.Context, lookups []lookup) {
 			cmds = append(cmds, l.ttl)
 		}
 	}
-	done, err := s.batch(ctx, cmds)
+	done, err := s.calls.ReadAlone(ctx, cmds...)
 	for i := range lookups {
 		if !done {
 			lookups[i].err = err
@@ -152,7 +152,7 @@ func (s *Store) readTogether(ctx context.Context, lookups []lookup) {
 	}
 	values, exist := redis.NewSliceCmd(ctx, get...), redis.NewIntCmd(ctx, count...)
 	cmds[0], cmds[1] = values, exist
-	if done, err := s.batch(ctx, cmds); !done || err != nil {
+	if done, err := s.calls.ReadAlone(ctx, cmds...); !done || err != nil {
 		for i := range lookups {
 			lookups[i].err = err
 		}
@@ -247,7 +247,7 @@ func (s *Store) setChunk(ctx context.Context, chunk []write, failed *store.Batch
 	for i, w := range chunk {
 		cmds[i] = w.cmd
 	}
-	done, execErr := s.batch(ctx, cmds)
+	done, execErr := s.calls.WriteAlone(ctx, cmds...)
 	for _, w := range chunk {
 		err := execErr
 		if done {
@@ -309,6 +309,6 @@ func (s *Store) unlink(ctx context.Context, names []string) error {
 			cmds = append(cmds, redis.NewIntCmd(ctx, "unlink", name))
 		}
 	}
-	_, err := s.batch(ctx, cmds)
+	_, err := s.calls.WriteAlone(ctx, cmds...)
 	return err
 }

@@ -83,7 +83,7 @@ func (s *Store) setAbsent(ctx context.Context, key string, v wireValue) (bool, e
 		args = append(args, "px", v.ttl.Milliseconds())
 	}
 	cmd := redis.NewBoolCmd(ctx, args...)
-	if _, err := s.process(ctx, cmd); err == redis.Nil { //nolint:errorlint // never wrapped
+	if _, err := s.calls.Write(ctx, cmd); err == redis.Nil { //nolint:errorlint // never wrapped
 		return false, nil
 	} else if err != nil {
 		return false, err
@@ -111,10 +111,10 @@ func compareAndSetArgs(v wireValue, mode string) []any {
 func (s *Store) run(ctx context.Context, sc script, key string, args ...any) (*redis.Cmd, error) {
 	name := s.opts.Prefix + key
 	cmd := scriptCmd(ctx, "evalsha", sc.digest, name, args)
-	done, err := s.process(ctx, cmd)
+	done, err := s.calls.Write(ctx, cmd)
 	if done && redis.HasErrorPrefix(err, "NOSCRIPT") {
 		cmd = scriptCmd(ctx, "eval", sc.text, name, args)
-		_, err = s.process(ctx, cmd)
+		_, err = s.calls.Write(ctx, cmd)
 	}
 	return cmd, err
 }

@@ -47,6 +47,14 @@ func TestRatios(t *testing.T) {
 	mustSet(t, plain, "plain", e)
 	get := func() error { return client.Get(ctx, "plain").Err() }
 	set := func() error { return client.Set(ctx, "raw", value, time.Hour).Err() }
+	// within is a call with a deadline, as a tier's timeout gives it.
+	within := func(f func(ctx context.Context) error) func() error {
+		return func() error {
+			near, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+			defer cancel()
+			return f(near)
+		}
+	}
 	for _, m := range []struct {
 		name       string
 		goroutines int
@@ -55,6 +63,9 @@ func TestRatios(t *testing.T) {
 		{"Get framed / GET", 1, get, func() error { _, err := framed.Get(ctx, "framed"); return err }},
 		{"Get plain / GET", 1, get, func() error { _, err := plain.Get(ctx, "plain"); return err }},
 		{"Set / SET", 1, set, func() error { return framed.Set(ctx, "set", e) }},
+		{"Set / SET, deadline", 1,
+			within(func(ctx context.Context) error { return client.Set(ctx, "raw", value, time.Hour).Err() }),
+			within(func(ctx context.Context) error { return framed.Set(ctx, "set", e) })},
 		{"Set NewestWins / SET", 1, set, func() error { return ordered.Set(ctx, "ordered", e) }},
 		{"Get framed / GET", 64, get, func() error { _, err := framed.Get(ctx, "framed"); return err }},
 		{"Get plain / GET", 64, get, func() error { _, err := plain.Get(ctx, "plain"); return err }},

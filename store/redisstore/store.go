@@ -68,7 +68,7 @@ func (s *Store) Get(ctx context.Context, key string) (store.Entry, error) {
 		return s.getWithTTL(ctx, key, plain, grace)
 	}
 	cmd := redis.NewStringCmd(ctx, "get", s.opts.Prefix+key)
-	if _, err := s.process(ctx, cmd); err != nil {
+	if _, err := s.calls.Read(ctx, cmd); err != nil {
 		return store.Entry{}, s.missOr(ctx, op, key, err)
 	}
 	b := bytesOf(cmd.Val())
@@ -90,7 +90,7 @@ func (s *Store) getWithTTL(ctx context.Context, key string, plain bool, grace ti
 	get := redis.NewStringCmd(ctx, "get", name)
 	ttl := redis.NewDurationCmd(ctx, time.Millisecond, "pttl", name)
 	sent := time.Now()
-	if done, err := s.process(ctx, get, ttl); !done || err != nil {
+	if done, err := s.calls.Read(ctx, get, ttl); !done || err != nil {
 		return store.Entry{}, s.missOr(ctx, op, key, err)
 	}
 	b := bytesOf(get.Val())
@@ -153,7 +153,7 @@ func (s *Store) Set(ctx context.Context, key string, e store.Entry) error {
 	case v.framed && s.opts.NewestWins && e.Version != 0:
 		_, err = s.compareAndSet(ctx, key, v, setMode)
 	default:
-		_, err = s.process(ctx, v.setCmd(ctx, s.opts.Prefix+key))
+		_, err = s.calls.Write(ctx, v.setCmd(ctx, s.opts.Prefix+key))
 	}
 	if err != nil {
 		return s.fail(ctx, op, key, err)
@@ -178,7 +178,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 // remove is an UNLINK: a foreign value of a million members is then freed
 // without stopping the server.
 func (s *Store) remove(ctx context.Context, key string) error {
-	_, err := s.process(ctx, redis.NewIntCmd(ctx, "unlink", s.opts.Prefix+key))
+	_, err := s.calls.Write(ctx, redis.NewIntCmd(ctx, "unlink", s.opts.Prefix+key))
 	return err
 }
 
