@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Finds or installs what the tests need beside Go: a C compiler, for the race
-# detector, and redis-server. It starts no server: the tests start their own, on
+# detector, the C++ library, for DuckDB, and redis-server. It starts no server: the tests start their own, on
 # free ports, and stop them.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -30,17 +30,15 @@ brew_install() {
 	HOMEBREW_NO_AUTO_UPDATE=1 brew install --quiet "$@" </dev/null >&2
 }
 
-have_cc() { command -v "$(go env CC)" >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null; }
-
-ensure_cc() {
-	have_cc && return
-	apt_install gcc libc6-dev || true
-	have_cc && return
-	die 'a C compiler is needed for the race detector.
-  Debian, Ubuntu:  sudo apt-get install gcc libc6-dev
-  Fedora:          sudo dnf install gcc
+ensure_compiler() {
+	have_cxx && return
+	apt_install gcc g++ libc6-dev || true
+	have_cxx && return
+	die 'a C compiler is needed for the race detector, and the C++ library for DuckDB.
+  Debian, Ubuntu:  sudo apt-get install g++
+  Fedora:          sudo dnf install gcc-c++
   macOS:           xcode-select --install
-Without one, "make test-short" runs the tests that need neither it nor Redis.'
+Without them, "make test-short" runs the tests that need neither them nor Redis.'
 }
 
 # Valkey is a fork of Redis; the tests accept either, and what
@@ -63,5 +61,5 @@ Then run this again. "make test-short" runs the tests that need no Redis.'
 }
 
 command -v go >/dev/null || die 'Go is needed: https://go.dev/doc/install'
-ensure_cc
+ensure_compiler
 ensure_redis

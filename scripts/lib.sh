@@ -18,6 +18,33 @@ modules() {
 	find . -name go.mod -not -path './.*/*' -not -path '*/testdata/*' | sed 's|/go.mod$||' | sort
 }
 
+# compiler prints the C compiler that cgo uses.
+compiler() {
+	local cc
+	for cc in "$(go env CC)" gcc clang; do
+		command -v "$cc" >/dev/null && printf '%s\n' "$cc" && return
+	done
+	return 1
+}
+
+# have_cc tells whether there is a C compiler that can link, which the race
+# detector needs; have_cxx, whether it finds the C++ library too, which DuckDB
+# needs. DuckDB reads strata's files in the tests of test/interop.
+have_cc() { links; }
+
+have_cxx() {
+	if [ "$(uname)" = Darwin ]; then links -lc++; else links -lstdc++; fi
+}
+
+links() {
+	local cc out status=0
+	cc=$(compiler) || return 1
+	out=$(mktemp)
+	echo 'int main(void) { return 0; }' | "$cc" -x c - "$@" -o "$out" 2>/dev/null || status=1
+	rm -f "$out"
+	return "$status"
+}
+
 # tool NAME PACKAGE MODULE builds a command that tools/go.mod pins, keeps it
 # in .cache/bin under its version, and prints its path. Building golangci-lint
 # takes minutes, so it is done once per version.

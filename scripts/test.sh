@@ -8,6 +8,10 @@ set -euo pipefail
 status=0
 for dir in $(modules); do
 	[ "$dir" = ./tools ] && continue
+	if [ "$dir" = ./test/interop ] && ! have_cxx; then
+		say "$dir is left out: DuckDB needs a C compiler and the C++ library"
+		continue
+	fi
 	say "go test $* ./... in $dir"
 	(cd "$dir" && go test "$@" ./...) || status=1
 done
