@@ -122,8 +122,9 @@ func (c *Chain) raiseTags(tags []string, version uint64) {
 }
 
 // Clear removes all that the chain holds, pending writes included, from every
-// tier: from Redis what lies under the store's prefix. Loads and fills that began
-// before do not bring anything back.
+// tier: from Redis what lies under the store's prefix. Loads, fills and flushes
+// that began before do not bring anything back. A Sink keeps what it has, and gets
+// the writes that wait for it.
 func (c *Chain) Clear(ctx context.Context) error {
 	if c.closed.Load() {
 		return store.ErrClosed
@@ -132,14 +133,26 @@ func (c *Chain) Clear(ctx context.Context) error {
 	errs := []error{}
 	for i := len(c.bytes) - 1; i >= 0; i-- {
 		t := c.bytes[i]
-		t.queue.clear()
-		err := t.call(ctx, &t.writes, func(ctx context.Context) error { return store.Clear(ctx, t.Store) })
-		if err != nil {
+		if t.sink != nil {
+			continue
+		}
+		if err := t.queue.pause(ctx); err != nil {
+			errs = append(errs, tierError("clear", t.Name, "", err))
+			continue
+		}
+		defer t.queue.resume()
+		if err := c.empty(ctx, t, c.hlc.Last()); err != nil {
 			errs = append(errs, tierError("clear", t.Name, "", err))
 		}
 	}
+	// Writes that ran into the Clear lie behind its barrier, now also in the queues.
 	version := c.hlc.Next()
 	c.raiseAll(version)
+	for _, t := range c.bytes {
+		if t.sink == nil {
+			t.queue.clear(version)
+		}
+	}
 	if err := c.saveBarrier(ctx, version, clearKey); err != nil && len(errs) == 0 {
 		errs = append(errs, err)
 	}
@@ -149,8 +162,18 @@ func (c *Chain) Clear(ctx context.Context) error {
 		}
 	}
 	c.absent.clear()
+	if c.ledger != nil {
+		errs = append(errs, c.ledger.sync(ctx)) // or a crash would bring the writes back
+	}
 	c.announce(store.ChangeClear, "", version)
 	return errors.Join(errs...)
+}
+
+// empty clears a tier, and drops the writes up to version that wait for it. The
+// queue is paused.
+func (c *Chain) empty(ctx context.Context, t *tier, version uint64) error {
+	t.queue.clear(version)
+	return t.call(ctx, &t.writes, func(ctx context.Context) error { return store.Clear(ctx, t.Store) })
 }
 
 func (c *Chain) raiseAll(version uint64) {

@@ -31,9 +31,14 @@ func (c *Chain) saveBarrier(ctx context.Context, version uint64, keys ...string)
 		entries[key] = e
 	}
 	var errs []error
+	told := 0
 	for i := len(c.bytes) - 1; i >= 0; i-- {
 		t := c.bytes[i]
-		err := t.call(ctx, &t.writes, func(ctx context.Context) error { return store.SetMany(ctx, t.Store, entries) })
+		if t.sink != nil {
+			continue
+		}
+		told++
+		err := c.saveBarrierIn(ctx, t, version, entries)
 		if err == nil {
 			continue
 		}
@@ -42,14 +47,32 @@ func (c *Chain) saveBarrier(ctx context.Context, version uint64, keys ...string)
 		errs = append(errs, err)
 		for _, key := range keys {
 			if kerr := store.KeyError(err, key); kerr != nil && !refuses(kerr) {
-				t.queue.force(slot{key: key, version: version, entry: e})
+				t.queue.force(&slot{key: key, version: version, entry: e, at: time.Now().UnixNano()})
 			}
 		}
 	}
-	if len(errs) < len(c.bytes) {
+	if len(errs) < told || told == 0 {
 		return nil
 	}
 	return errors.Join(errs...)
+}
+
+// saveBarrierIn puts the barriers into one tier, and drops older ones that wait for
+// it: a flush of those must not come after this.
+func (c *Chain) saveBarrierIn(ctx context.Context, t *tier, version uint64, entries map[string]store.Entry) error {
+	for key := range entries {
+		if err := t.queue.hold(ctx, key); err != nil {
+			return err
+		}
+		defer t.queue.letGo(key)
+	}
+	err := t.call(ctx, &t.writes, func(ctx context.Context) error { return store.SetMany(ctx, t.Store, entries) })
+	for key := range entries {
+		if store.KeyError(err, key) == nil {
+			t.queue.settle(key, version)
+		}
+	}
+	return err
 }
 
 // covered reports whether a barrier covers an entry that a tier had. Barriers that
@@ -70,6 +93,9 @@ func (c *Chain) learn(ctx context.Context, tags []string) {
 	heard := true
 	found := make(map[string]uint64, len(keys))
 	for _, t := range c.bytes {
+		if t.sink != nil {
+			continue
+		}
 		var entries map[string]store.Entry
 		err := t.call(ctx, &t.reads, func(ctx context.Context) (err error) {
 			entries, err = store.GetMany(ctx, t.Store, keys)

@@ -258,7 +258,7 @@ func (c *Chain) deletePlan(key string) *plan {
 	wide.tiers = nil
 	for _, t := range c.bytes {
 		mode := policy.WriteThrough
-		if len(p.tiers) > 0 && c.free(p) {
+		if len(p.tiers) > 0 && p.backOnly() {
 			mode = policy.WriteBack
 		}
 		for _, own := range p.tiers {

@@ -37,6 +37,7 @@ type Chain struct {
 	locks    keyLocks
 	flights  flights
 	filler   *filler
+	ledger   *ledger // nil without a journal
 	absent   *absences
 	notices  *notices // nil without a feed
 
@@ -129,6 +130,10 @@ func New(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) {
 			return nil, err
 		}
 		c.tiers = append(c.tiers, nt)
+		if nt.sink != nil && i != len(tiers)-1 {
+			c.cancel()
+			return nil, fmt.Errorf("strata: tier %q is a sink, which must be the last tier", nt.Name)
+		}
 		if nt.objects != nil {
 			c.memory = nt
 		} else {
@@ -137,6 +142,10 @@ func New(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) {
 	}
 	if err := c.makePlans(); err != nil {
 		c.cancel(store.ErrClosed)
+		return nil, err
+	}
+	if err := c.openLedger(); err != nil {
+		c.cancel()
 		return nil, err
 	}
 	c.start()
@@ -171,16 +180,14 @@ func (o *Options) complete() error {
 	}{
 		{"MaxLoads", int64(o.MaxLoads)}, {"StaleBackoff", int64(o.StaleBackoff)},
 		{"NegativeEntries", int64(o.NegativeEntries)}, {"FillQueue", int64(o.FillQueue)}, {"FeedTimeout", int64(o.FeedTimeout)},
-		{"Breaker.Delay", int64(o.Breaker.Delay)}, {"Pending.MaxEntries", int64(o.Pending.MaxEntries)},
-		{"Pending.MaxBytes", o.Pending.MaxBytes}, {"Pending.Batch", int64(o.Pending.Batch)},
-		{"Pending.Interval", int64(o.Pending.Interval)},
+		{"Breaker.Delay", int64(o.Breaker.Delay)},
 	} {
 		if f.n < 0 {
 			return fmt.Errorf("strata: chain.Options.%s is negative; leave it zero for the default", f.name)
 		}
 	}
-	if o.Pending.WhenFull < FullBlock || o.Pending.WhenFull > FullReject {
-		return fmt.Errorf("strata: chain.Options.Pending.WhenFull is %d; use FullBlock, FullThrough or FullReject", o.Pending.WhenFull)
+	if err := o.Pending.complete(); err != nil {
+		return err
 	}
 	defaults(&o.DefaultTTL, 5*time.Minute)
 	defaults(&o.TierTimeout, time.Second)
@@ -192,10 +199,6 @@ func (o *Options) complete() error {
 	defaults(&o.FillQueue, 1024)
 	defaults(&o.Breaker.Failures, 5)
 	defaults(&o.Breaker.Delay, time.Second)
-	defaults(&o.Pending.MaxEntries, 65536)
-	defaults(&o.Pending.MaxBytes, 64<<20)
-	defaults(&o.Pending.Batch, 512)
-	defaults(&o.Pending.Interval, 50*time.Millisecond)
 	if o.DefaultTTL < 0 {
 		o.DefaultTTL = 0 // in a rule, no TTL means never
 	}
@@ -262,10 +265,10 @@ func (c *Chain) Flush(ctx context.Context) error {
 	if c.closed.Load() {
 		return store.ErrClosed
 	}
-	return c.flush(ctx)
+	return c.flush(ctx, false)
 }
 
-func (c *Chain) flush(ctx context.Context) error {
+func (c *Chain) flush(ctx context.Context, seal bool) error {
 	if err := c.work.wait(ctx); err != nil {
 		return err
 	}
@@ -274,7 +277,7 @@ func (c *Chain) flush(ctx context.Context) error {
 	}
 	var errs []error
 	for _, t := range c.bytes {
-		if err := t.queue.drain(ctx); err != nil {
+		if err := t.queue.drain(ctx, seal); err != nil {
 			errs = append(errs, err)
 			continue
 		}
@@ -289,7 +292,9 @@ func (c *Chain) flush(ctx context.Context) error {
 }
 
 // Close drains what is pending until ctx ends, then closes the tiers. What could
-// not be written is reported as a *PendingError. A second Close returns nil.
+// not be written is reported as a *PendingError; of that, what is in the journal
+// will be written when the chain is opened again, and the rest is lost. A second
+// Close returns nil.
 func (c *Chain) Close(ctx context.Context) error {
 	var err error
 	c.once.Do(func() { err = c.close(ctx) })
@@ -299,11 +304,27 @@ func (c *Chain) Close(ctx context.Context) error {
 func (c *Chain) close(ctx context.Context) error {
 	c.closed.Store(true)
 	close(c.closing)
-	errs := []error{c.flush(ctx)}
+	var errs []error
+	err := c.flush(ctx, true)
+	if pe := (*PendingError)(nil); !errors.As(err, &pe) { // else counted anew below
+		errs = append(errs, err)
+	}
+	why := err
+	if ctx.Err() != nil {
+		why = ended(ctx)
+	} else if why == nil {
+		why = store.ErrClosed // of writes that ran into the Close
+	}
 	c.cancel(store.ErrClosed)
 	close(c.stop)
 	c.filler.close()
 	c.loops.Wait()
+	for _, t := range c.bytes {
+		errs = append(errs, t.queue.shut(why))
+	}
+	if c.ledger != nil {
+		errs = append(errs, c.ledger.close())
+	}
 	for _, t := range c.tiers {
 		if err := t.Store.Close(); err != nil {
 			errs = append(errs, &store.Error{Op: "close", Tier: t.Name, Err: err})

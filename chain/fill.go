@@ -143,20 +143,18 @@ func (c *Chain) fillTiers(ctx context.Context, p *promotion, replace []*tier) {
 	}
 	defer k.unlock()
 	for i := len(p.to) - 1; i >= 0; i-- {
-		if !c.fences.open(p.key, p.stamp) {
-			c.counts.fenced.add(1)
-			return
-		}
 		c.fillTier(ctx, p, p.to[i], slices.Contains(replace, p.to[i].tier))
 	}
 }
 
 func (c *Chain) fillTier(ctx context.Context, p *promotion, t placed, replace bool) {
-	if _, pending := t.queue.get(p.key); pending {
-		return // the tier is owed something newer
-	}
 	e, ok := t.entryFor(p.entry)
-	if !ok {
+	if !ok || !t.admits(p.key) {
+		return
+	}
+	defer t.queue.letGo(p.key)
+	if !c.fences.open(p.key, p.stamp) { // asked while no flush can pass
+		c.counts.fenced.add(1)
 		return
 	}
 	stored := true
@@ -191,6 +189,10 @@ func (c *Chain) countFill(t *tier, key string) {
 		c.opts.Observer.Fill(t.Name, key)
 	}
 }
+
+// admits reports whether a fill of key may go into the tier: it is owed nothing
+// newer, and is not a sink. Flushes of the key are held until letGo.
+func (t *tier) admits(key string) bool { return t.sink == nil && t.queue.holdFree(key) }
 
 // entryFor returns e with the deadlines that t may give it; ok is false for one
 // that has expired, which goes into no tier.

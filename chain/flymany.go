@@ -282,12 +282,13 @@ func (c *Chain) fillTierMany(ctx context.Context, t *tier, fills []promotion, re
 		if at < 0 {
 			continue
 		}
-		if !c.fences.open(p.key, p.stamp) {
-			c.counts.fenced.add(1)
+		e, live := p.to[at].entryFor(p.entry)
+		if !live || !t.admits(p.key) {
 			continue
 		}
-		e, live := p.to[at].entryFor(p.entry)
-		if _, pending := t.queue.get(p.key); pending || !live {
+		defer t.queue.letGo(p.key)
+		if !c.fences.open(p.key, p.stamp) {
+			c.counts.fenced.add(1)
 			continue
 		}
 		if slices.Contains(replace[p.key], t) {

@@ -56,6 +56,10 @@ func (c *Chain) purge(t *tier, key string, version uint64) {
 		return
 	}
 	defer k.unlock()
+	if t.queue.hold(c.ctx, key) != nil {
+		return
+	}
+	defer t.queue.letGo(key)
 	err := t.call(c.ctx, &t.writes, func(ctx context.Context) error {
 		e, err := t.Store.Get(ctx, key)
 		switch {
@@ -68,7 +72,7 @@ func (c *Chain) purge(t *tier, key string, version uint64) {
 	})
 	if err != nil {
 		c.report(tierError("delete", t.Name, key, err))
-		t.queue.force(slot{key: key, version: version, entry: store.Entry{Version: version}, purge: true})
+		t.queue.force(&slot{key: key, version: version, entry: store.Entry{Version: version}, purge: true, at: time.Now().UnixNano()})
 	}
 }
 
@@ -83,14 +87,29 @@ func (c *Chain) foreignClear(version uint64) {
 	c.raiseAll(version)
 	for i := len(c.tiers) - 1; i >= 0; i-- {
 		t := c.tiers[i]
-		if t.Shared {
-			continue
-		}
-		if err := store.Clear(c.ctx, t.Store); err != nil {
+		if err := c.foreignClearOf(t, version); err != nil {
 			c.report(tierError("clear", t.Name, "", err))
 		}
 	}
 	c.absent.clear()
+}
+
+func (c *Chain) foreignClearOf(t *tier, version uint64) error {
+	if t.queue == nil {
+		return store.Clear(c.ctx, t.Store)
+	}
+	if t.sink != nil {
+		return nil
+	}
+	if err := t.queue.pause(c.ctx); err != nil {
+		return err
+	}
+	defer t.queue.resume()
+	if t.Shared { // which has been emptied
+		t.queue.clear(version)
+		return nil
+	}
+	return c.empty(c.ctx, t, version)
 }
 
 // suspect makes all that this process holds by itself, in memory and in tiers that

@@ -239,8 +239,7 @@ func (c *Chain) vanished(ctx context.Context, f *flight, p *plan, held bool, err
 	if !c.fences.open(f.key, f.since) {
 		return
 	}
-	o := &operation{key: f.key, plan: c.deletePlan(f.key), version: f.since, deleted: true}
-	if err := c.conclude(ctx, o, c.writeTiers(ctx, o)); err != nil {
+	if err := c.retract(ctx, f.key, f.since); err != nil {
 		c.report(err)
 	}
 }

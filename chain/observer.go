@@ -22,6 +22,9 @@ type Observer interface {
 	Breaker(tier, state string)
 	// Flush: a tier took n pending writes, or failed.
 	Flush(tier string, n int, err error)
+	// Pending: that much waits for a tier, the oldest since age. It is called
+	// after each flush, and when a write finds the queue full.
+	Pending(tier string, entries int, bytes int64, age time.Duration)
 }
 
 // NopObserver does nothing.
@@ -50,3 +53,6 @@ func (NopObserver) Breaker(tier, state string) {}
 
 // Flush implements Observer.
 func (NopObserver) Flush(tier string, n int, err error) {}
+
+// Pending implements Observer.
+func (NopObserver) Pending(tier string, entries int, bytes int64, age time.Duration) {}

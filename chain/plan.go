@@ -19,6 +19,7 @@ type plan struct {
 	memoryTTL time.Duration // bound of that tier; 0: none
 	tiers     []placed      // the tiers that hold bytes, nearest first
 
+	durable  bool          // acknowledged once it is in the journal
 	ttl      time.Duration // or never
 	grace    time.Duration
 	jitter   float64
@@ -77,7 +78,7 @@ func (c *Chain) makePlan(r *policy.Rule) (*plan, error) {
 		rule: r, name: r.Name, ttl: r.TTL, grace: r.Grace(), jitter: r.Jitter,
 		swr: r.StaleWhileRevalidate, sie: r.StaleIfError, negative: r.NegativeTTL,
 		soft: r.SoftTimeout, hard: r.HardTimeout, refreshAhead: r.RefreshAhead, early: r.Early,
-		neverStale: r.NeverStale, codec: r.Codec, compress: r.Compress,
+		neverStale: r.NeverStale, codec: r.Codec, compress: r.Compress, durable: r.Durable,
 	}
 	if p.ttl == 0 {
 		p.ttl = never

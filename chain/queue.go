@@ -3,50 +3,12 @@ package chain
 import (
 	"context"
 	"errors"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"github.com/stratacache/strata/store"
 )
-
-// PendingOptions bound the writes that are acknowledged or owed but not yet in
-// their tier: write-back, and the repair of a tier that failed during a
-// write-through. They apply to each tier's queue.
-type PendingOptions struct {
-	// MaxEntries and MaxBytes bound a queue; 0 means 65,536 and 64 MiB.
-	MaxEntries int
-	MaxBytes   int64
-	// WhenFull says what a write-back Set does when the queue is full.
-	WhenFull FullPolicy
-	// Batch is the number of entries of one flush; 0 means 512.
-	Batch int
-	// Interval is how long a write may wait for others to share its flush;
-	// 0 means 50 ms.
-	Interval time.Duration
-	// Journal is the directory in which rules with `durable: true` keep
-	// acknowledged writes; empty: there are none.
-	Journal string
-}
-
-// FullPolicy says what happens to a write-back when its queue is full.
-type FullPolicy int
-
-// The policies for a full queue.
-const (
-	// FullBlock waits for room until the context ends.
-	FullBlock FullPolicy = iota
-	// FullThrough writes to the tier directly.
-	FullThrough
-	// FullReject returns ErrBusy.
-	FullReject
-)
-
-// ErrBusy is the error of a write-back whose queue is full under FullReject.
-var ErrBusy = errors.New("strata: write-back queue is full")
 
 var errFull = errors.New("strata: queue is full")
 
@@ -55,25 +17,84 @@ type slot struct {
 	key     string
 	version uint64
 	entry   store.Entry
-	deleted bool      // a tombstone: the key is to be removed
-	purge   bool      // this tier is to drop the key; others may hold it
-	obj     held      // the decoded value, if at hand
-	since   time.Time // when the oldest operation that this slot replaced came in
+	deleted bool    // a tombstone: the key is to be removed
+	purge   bool    // this tier is to drop the key; others may hold it
+	obj     held    // the decoded value, if at hand
+	rec     *record // its place in the journal; nil: it is not there
+	at      int64   // when the operation was made, Unix nanoseconds
+	since   int64   // when the oldest that this slot stands for was made
 
-	prev, next *slot // by age
+	// What follows is the queue's own.
+	busy     bool   // on its way to the tier
+	gone     uint64 // settled up to this version while it was on its way
+	alone    bool   // to be sent by itself: it failed, and the tier could not say why
+	replayed bool   // from the journal: the tier may have something newer
+	told     bool   // reported as a dead letter
+	failures int    // in a row
+	attempts int    // failures while the tier took others
+	seen     uint64 // the queue's successes at the last failure
+	due      int64  // not to be tried again before; Unix nanoseconds
+	err      error  // of the last attempt
+
+	list       *slotList
+	prev, next *slot
 }
 
 // slotOverhead is charged for each slot beside its key and value.
-const slotOverhead = 200
+const slotOverhead = 400
 
-// removes reports whether the tier is to remove the key: what it may hold of it
-// is older than the slot.
+// removes reports whether a tier of a cache is to remove the key: what it may
+// hold of it is older than the slot.
 func (s *slot) removes(now time.Time) bool {
 	return s.deleted || s.purge || s.entry.Expired(now)
 }
 
 func (s *slot) size() int64 {
 	return int64(len(s.key)+len(s.entry.Value)) + slotOverhead
+}
+
+// slotList is a doubly linked list of slots.
+type slotList struct {
+	first, last *slot
+	n           int
+}
+
+func (l *slotList) pushBack(s *slot) {
+	s.list, s.prev, s.next = l, l.last, nil
+	if l.last == nil {
+		l.first = s
+	} else {
+		l.last.next = s
+	}
+	l.last = s
+	l.n++
+}
+
+func (l *slotList) pushFront(s *slot) {
+	s.list, s.prev, s.next = l, nil, l.first
+	if l.first == nil {
+		l.last = s
+	} else {
+		l.first.prev = s
+	}
+	l.first = s
+	l.n++
+}
+
+func (s *slot) unlink() {
+	l := s.list
+	if s.prev == nil {
+		l.first = s.next
+	} else {
+		s.prev.next = s.next
+	}
+	if s.next == nil {
+		l.last = s.prev
+	} else {
+		s.next.prev = s.prev
+	}
+	l.n--
+	s.list, s.prev, s.next = nil, nil, nil
 }
 
 // queue holds a tier's pending writes: one slot per key, the operation of the
@@ -83,25 +104,40 @@ type queue struct {
 	c *Chain
 	t *tier
 
-	mu          sync.Mutex
-	slots       map[string]*slot
-	first, last *slot // oldest, newest
-	bytes       int64
-	room        chan struct{} // closed and renewed when slots leave
-	idle        chan struct{} // closed and renewed when the queue empties
+	mu        sync.Mutex
+	slots     map[string]*slot
+	ready     slotList // to be sent, oldest first
+	deferred  slotList // failed, and waiting for their next attempt
+	due       int64    // no later than the earliest due time of deferred
+	bytes     int64
+	free      *slot // for reuse, linked by next
+	frees     int
+	reserved  int // entries, and bytes, that writers were promised
+	promised  int64
+	room      chan struct{} // closed when slots leave; nil while nobody waits
+	idle      chan struct{} // closed when the queue empties; nil likewise
+	quiet     chan struct{} // closed when a flush or a hold ends; nil likewise
+	held      map[string]struct{}
+	draining  int
+	nudged    bool // flush now, whatever pause is on
+	closed    bool
+	successes uint64 // entries that the tier took
 
 	n     atomic.Int64  // len(slots), read without the lock
-	wake  chan struct{} // something came in
-	hurry chan struct{} // somebody drains: no reason to gather more
+	wake  chan struct{} // a flush may have become due earlier
+	token chan struct{} // held by whoever flushes or clears
+	pacer pacer         // owned by the holder of the token
 
 	flushed, failed, lost counter
 }
 
 func newQueue(c *Chain, t *tier) *queue {
-	return &queue{
-		c: c, t: t, slots: make(map[string]*slot), wake: make(chan struct{}, 1),
-		hurry: make(chan struct{}, 1), room: make(chan struct{}), idle: make(chan struct{}),
+	q := &queue{
+		c: c, t: t, slots: make(map[string]*slot), held: make(map[string]struct{}),
+		wake: make(chan struct{}, 1), token: make(chan struct{}, 1),
 	}
+	q.pacer.init(&c.opts.Pending)
+	return q
 }
 
 // get returns a copy of the key's slot.
@@ -119,52 +155,110 @@ func (q *queue) get(key string) (s slot, ok bool) {
 }
 
 // put stores s unless the key's slot is newer. It fails with errFull where the
-// bounds leave no room; a slot that replaces one of its key always finds room.
-func (q *queue) put(s slot) error {
-	if !q.hasRoom(s.key, int64(len(s.entry.Value))) {
+// bounds leave no room.
+func (q *queue) put(s *slot) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.closed:
+		return store.ErrClosed
+	case !q.fits(s.key, int64(len(s.entry.Value))):
 		return errFull
 	}
-	q.force(s)
+	q.store(s)
 	return nil
 }
 
-// owes reports whether the tier has yet to take that version of key, or an older
-// one.
-func (q *queue) owes(key string, version uint64) bool {
-	s, ok := q.get(key)
-	return ok && s.version <= version
-}
-
-// hasRoom reports whether an operation on key with a value of n bytes fits.
-func (q *queue) hasRoom(key string, n int64) bool {
+// reserve promises room for an operation on key with a value of n bytes. It is
+// ended by fulfil or by release.
+func (q *queue) reserve(key string, n int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.fits(key, n)
-}
-
-func (q *queue) fits(key string, n int64) bool {
-	if q.slots[key] != nil {
-		return true
+	switch {
+	case q.closed:
+		return store.ErrClosed
+	case !q.fits(key, n):
+		return errFull
 	}
-	opts := &q.c.opts.Pending
-	return len(q.slots) < opts.MaxEntries && (q.bytes+n <= opts.MaxBytes || len(q.slots) == 0)
+	q.reserved++
+	q.promised += n + int64(len(key)) + slotOverhead
+	return nil
 }
 
-// force stores s, unless the key's slot is newer, whatever the bounds.
-func (q *queue) force(s slot) {
+func (q *queue) unreserve(key string, n int64) {
+	q.reserved--
+	q.promised -= n + int64(len(key)) + slotOverhead
+}
+
+// release gives the room back that reserve promised.
+func (q *queue) release(key string, n int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if old := q.slots[s.key]; old != nil {
-		if old.version > s.version {
-			return
-		}
-		q.bytes += s.size() - old.size()
-		old.version, old.entry, old.deleted, old.purge, old.obj = s.version, s.entry, s.deleted, s.purge, s.obj
+	q.unreserve(key, n)
+	q.announce()
+}
+
+// fulfil stores s in the room that reserve promised for a value of n bytes.
+func (q *queue) fulfil(s *slot, n int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.unreserve(s.key, n)
+	q.store(s)
+}
+
+// fits reports whether there is room. An operation that replaces one of its key
+// takes no entry; one that is larger than the whole bound fits an empty queue.
+func (q *queue) fits(key string, n int64) bool {
+	opts := &q.c.opts.Pending
+	more := n + int64(len(key)) + slotOverhead
+	if old := q.slots[key]; old != nil {
+		more -= old.size()
+	} else if len(q.slots)+q.reserved >= opts.MaxEntries {
+		return false
+	}
+	used := q.bytes + q.promised
+	return more <= 0 || used == 0 || used+more <= opts.MaxBytes
+}
+
+// store files s. mu is held.
+func (q *queue) store(s *slot) {
+	old := q.slots[s.key]
+	if old == nil {
+		q.insert(s)
 		return
 	}
-	s.since = time.Now()
-	q.push(&s)
-	signal(q.wake)
+	if old.version > s.version {
+		s.rec.drop(q.t, true)
+		return
+	}
+	old.rec.drop(q.t, s.rec == nil) // a newer record in the journal says enough
+	q.bytes += int64(len(s.entry.Value) - len(old.entry.Value))
+	old.version, old.entry, old.deleted, old.purge = s.version, s.entry, s.deleted, s.purge
+	old.obj, old.rec, old.at, old.replayed, old.told = s.obj, s.rec, s.at, s.replayed, false
+	old.alone, old.failures, old.attempts, old.err = false, 0, 0, nil
+	if old.list == &q.deferred { // another value may fare better
+		old.unlink()
+		old.since = s.at
+		q.ready.pushBack(old)
+	}
+}
+
+func (q *queue) insert(s *slot) {
+	p := q.free
+	if p != nil {
+		q.free = p.next
+		q.frees--
+	} else {
+		p = new(slot)
+	}
+	*p = *s
+	p.since = s.at
+	q.slots[s.key] = p
+	q.ready.pushBack(p)
+	q.bytes += p.size()
+	if n := q.n.Add(1); n == 1 || n == int64(q.c.opts.Pending.Batch) {
+		signal(q.wake)
+	}
 }
 
 // signal leaves a note in a channel of capacity 1.
@@ -175,29 +269,45 @@ func signal(c chan struct{}) {
 	}
 }
 
-// putWait is put that waits for room until ctx ends.
-func (q *queue) putWait(ctx context.Context, s slot) error {
-	for {
-		if err := q.put(s); !errors.Is(err, errFull) {
-			return err
-		}
-		if err := q.awaitRoom(ctx, s.key, int64(len(s.entry.Value))); err != nil {
-			return err
-		}
+// announce wakes those who wait for what a change of the queue may bring. mu is
+// held.
+func (q *queue) announce() {
+	wakeAll(&q.room)
+	if len(q.slots) == 0 {
+		wakeAll(&q.idle)
 	}
 }
 
-// awaitRoom waits until slots have left a full queue, ctx ends or the chain
-// closes.
+func wakeAll(c *chan struct{}) {
+	if *c != nil {
+		close(*c)
+		*c = nil
+	}
+}
+
+// await returns the channel that the next wakeAll closes.
+func await(c *chan struct{}) <-chan struct{} {
+	if *c == nil {
+		*c = make(chan struct{})
+	}
+	return *c
+}
+
+// awaitRoom waits until there may be room for an operation on key, ctx ends or
+// the chain closes.
 func (q *queue) awaitRoom(ctx context.Context, key string, n int64) error {
 	q.mu.Lock()
-	room, fits := q.room, q.fits(key, n)
-	q.mu.Unlock()
-	if fits {
+	if q.closed {
+		q.mu.Unlock()
+		return store.ErrClosed
+	}
+	if q.fits(key, n) {
+		q.mu.Unlock()
 		return nil
 	}
+	room := await(&q.room)
+	q.mu.Unlock()
 	signal(q.wake)
-	signal(q.hurry)
 	select {
 	case <-room:
 		return nil
@@ -208,17 +318,18 @@ func (q *queue) awaitRoom(ctx context.Context, key string, n int64) error {
 	}
 }
 
-func (q *queue) push(s *slot) {
-	q.slots[s.key] = s
-	s.prev = q.last
-	if q.last == nil {
-		q.first = s
-	} else {
-		q.last.next = s
-	}
-	q.last = s
-	q.bytes += s.size()
-	q.n.Add(1)
+// force stores s whatever the bounds, unless the key's slot is newer.
+func (q *queue) force(s *slot) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.store(s)
+}
+
+// owes reports whether the tier has yet to take that version of key, or an older
+// one.
+func (q *queue) owes(key string, version uint64) bool {
+	s, ok := q.get(key)
+	return ok && s.version <= version
 }
 
 // settle removes the key's slot if it is not newer than version: the tier has
@@ -230,219 +341,112 @@ func (q *queue) settle(key string, version uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := q.slots[key]
-	if s == nil || s.version > version {
-		return
+	switch {
+	case s == nil || s.version > version:
+	case s.busy: // on its way all the same; removed when that has ended
+		s.gone = version
+	default:
+		q.remove(s)
+		q.announce()
 	}
-	delete(q.slots, key)
-	if s.prev == nil {
-		q.first = s.next
-	} else {
-		s.prev.next = s.next
-	}
-	if s.next == nil {
-		q.last = s.prev
-	} else {
-		s.next.prev = s.prev
-	}
+}
+
+// maxFree is how many slots are kept for reuse.
+const maxFree = 1024
+
+// remove takes a slot out. mu is held; announce is to follow.
+func (q *queue) remove(s *slot) {
+	delete(q.slots, s.key)
+	s.unlink()
 	q.bytes -= s.size()
-	close(q.room)
-	q.room = make(chan struct{})
-	if q.n.Add(-1) == 0 {
-		close(q.idle)
-		q.idle = make(chan struct{})
+	q.n.Add(-1)
+	s.rec.drop(q.t, true)
+	*s = slot{}
+	if q.frees < maxFree {
+		s.next, q.free = q.free, s
+		q.frees++
 	}
 }
 
-// oldest returns up to n slots, oldest first, as copies.
-func (q *queue) oldest(n int) []slot {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	batch := make([]slot, 0, min(n, len(q.slots)))
-	for s := q.first; s != nil && len(batch) < n; s = s.next {
-		batch = append(batch, *s)
-	}
-	return batch
-}
-
-// drain waits until the queue is empty or ctx ends.
-func (q *queue) drain(ctx context.Context) error {
+// hold keeps flushes of key away from the tier until letGo, so that a call that
+// writes the key directly and a flush of something older cannot cross. It waits
+// while a flush of the key is under way. The caller has the key's lock.
+func (q *queue) hold(ctx context.Context, key string) error {
 	for {
 		q.mu.Lock()
-		idle, n := q.idle, len(q.slots)
-		q.mu.Unlock()
-		if n == 0 {
+		if s := q.slots[key]; s == nil || !s.busy {
+			q.held[key] = struct{}{}
+			q.mu.Unlock()
 			return nil
 		}
-		signal(q.wake)
-		signal(q.hurry)
-		select {
-		case <-idle:
-		case <-ctx.Done():
-			return &PendingError{Tier: q.t.Name, Left: n, Err: ended(ctx)}
-		}
-	}
-}
-
-// run flushes the queue until stop closes.
-func (q *queue) run(stop <-chan struct{}) {
-	retry := backoff.NewExponentialBackOff()
-	retry.InitialInterval, retry.MaxInterval = 50*time.Millisecond, 5*time.Second
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	<-timer.C
-	for {
-		select {
-		case <-q.wake:
-		case <-stop:
-			return
-		}
-		wait := q.c.opts.Pending.Interval
-		for q.n.Load() > 0 {
-			timer.Reset(wait)
-			select {
-			case <-timer.C:
-			case <-q.hurry:
-				timer.Stop()
-			case <-stop:
-				return
-			}
-			sent, err := q.flush(q.c.ctx)
-			switch {
-			case err != nil:
-				wait = retry.NextBackOff()
-			case sent == 0:
-				wait = q.c.opts.Pending.Interval
-			default:
-				retry.Reset()
-				wait = 0
-			}
-		}
-	}
-}
-
-// flush sends one batch to the tier and settles what it took. Keys whose lock is
-// held are left for the next round: their holder is writing something newer.
-func (q *queue) flush(ctx context.Context) (sent int, err error) {
-	batch := q.oldest(q.c.opts.Pending.Batch)
-	sets := make(map[string]store.Entry)
-	var deletes []string
-	versions := make(map[string]uint64, len(batch))
-	now := time.Now()
-	for i := range batch {
-		s := &batch[i]
-		k := q.c.locks.ref(s.key)
-		if !k.tryLock() {
-			continue
-		}
-		defer k.unlock()
-		versions[s.key] = s.version
-		if s.removes(now) {
-			deletes = append(deletes, s.key) // what the tier holds is older than this
-		} else {
-			sets[s.key] = s.entry
-		}
-	}
-	err = q.send(ctx, sets, deletes, versions)
-	if err != nil {
-		q.failed.add(1)
-		q.c.report(err)
-	}
-	return len(versions), err
-}
-
-func (q *queue) send(ctx context.Context, sets map[string]store.Entry, deletes []string, versions map[string]uint64) error {
-	var errs []error
-	if len(deletes) > 0 {
-		err := q.t.call(ctx, &q.t.writes, func(ctx context.Context) error {
-			return store.DeleteMany(ctx, q.t.Store, deletes)
-		})
-		q.settleBatch(deletes, versions, err)
-		errs = append(errs, err)
-	}
-	if len(sets) > 0 {
-		keys := make([]string, 0, len(sets))
-		for key := range sets {
-			keys = append(keys, key)
-		}
-		err := q.t.call(ctx, &q.t.writes, func(ctx context.Context) error {
-			return store.SetMany(ctx, q.t.Store, sets)
-		})
-		q.settleBatch(keys, versions, err)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// settleBatch removes the slots of those keys for which the tier gave no error.
-// Where the tier will never take an entry, the slot becomes a tombstone, since
-// what the tier holds of the key is older.
-func (q *queue) settleBatch(keys []string, versions map[string]uint64, err error) {
-	for _, key := range keys {
-		kerr := store.KeyError(err, key)
-		switch {
-		case kerr == nil:
-			q.flushed.add(1)
-			q.settle(key, versions[key])
-			if q.t.Shared {
-				q.c.announce(store.ChangeWrite, key, versions[key])
-			}
-		case refuses(kerr):
-			q.lost.add(1)
-			q.bury(key, versions[key])
-		}
-	}
-}
-
-// bury makes the key's slot of that version one that purges the key from the
-// tier; one that removes it already is given up.
-func (q *queue) bury(key string, version uint64) {
-	q.mu.Lock()
-	s := q.slots[key]
-	if s == nil || s.version != version {
+		quiet := await(&q.quiet)
 		q.mu.Unlock()
-		return
-	}
-	again := s.removes(time.Now())
-	q.bytes -= int64(len(s.entry.Value))
-	s.purge, s.entry, s.obj = true, store.Entry{Version: version}, nil
-	q.mu.Unlock()
-	if again {
-		q.settle(key, version)
+		select {
+		case <-quiet:
+		case <-ctx.Done():
+			return ended(ctx)
+		}
 	}
 }
 
-// clear drops every slot: the tier is being emptied.
-func (q *queue) clear() {
-	for _, s := range q.oldest(int(q.n.Load())) {
-		q.settle(s.key, s.version)
-	}
-}
-
-func (q *queue) stats() PendingStats {
+// holdFree is hold where the tier is owed nothing of the key; it does not wait.
+func (q *queue) holdFree(key string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s := PendingStats{
-		Entries: len(q.slots), Bytes: q.bytes,
-		Flushed: q.flushed.load(), Failed: q.failed.load(), Lost: q.lost.load(),
+	if q.slots[key] != nil {
+		return false
 	}
-	if q.first != nil {
-		s.Age = time.Since(q.first.since).Seconds()
+	q.held[key] = struct{}{}
+	return true
+}
+
+// letGo ends a hold.
+func (q *queue) letGo(key string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.held, key)
+	if q.slots[key] != nil {
+		signal(q.wake)
 	}
-	return s
 }
 
-// PendingError reports writes that were still pending when a Flush or Close had
-// to end.
-type PendingError struct {
-	Tier string
-	Left int
-	Err  error
+// snapshot returns copies of the slots for which keep says so.
+func (q *queue) snapshot(keep func(*slot) bool) []slot {
+	if q.n.Load() == 0 {
+		return nil
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var all []slot
+	for _, s := range q.slots {
+		if keep(s) {
+			all = append(all, *s)
+		}
+	}
+	return all
 }
 
-// Error implements error.
-func (e *PendingError) Error() string {
-	return "strata: tier " + e.Tier + ": " + strconv.Itoa(e.Left) + " writes still pending: " + e.Err.Error()
+// pause keeps flushes from beginning until resume, and waits for one under way.
+func (q *queue) pause(ctx context.Context) error {
+	select {
+	case q.token <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ended(ctx)
+	}
 }
 
-// Unwrap returns why the wait ended.
-func (e *PendingError) Unwrap() error { return e.Err }
+func (q *queue) resume() { <-q.token }
+
+// clear drops the slots of versions up to version: the tier is being emptied.
+// The caller holds the token.
+func (q *queue) clear(version uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, s := range q.slots {
+		if s.version <= version {
+			q.remove(s)
+		}
+	}
+	q.announce()
+}

@@ -53,10 +53,10 @@ type scan struct {
 func (s *scan) pending() bool {
 	newest := make(map[string]slot)
 	for _, t := range s.c.bytes {
-		for _, sl := range t.queue.oldest(int(t.queue.n.Load())) {
-			if len(sl.key) < len(s.prefix) || sl.key[:len(s.prefix)] != s.prefix || sl.purge || strings.HasPrefix(sl.key, reserved) {
-				continue
-			}
+		ours := func(sl *slot) bool {
+			return strings.HasPrefix(sl.key, s.prefix) && !sl.purge && !strings.HasPrefix(sl.key, reserved)
+		}
+		for _, sl := range t.queue.snapshot(ours) {
 			if sl.version >= newest[sl.key].version {
 				newest[sl.key] = sl
 			}

@@ -46,16 +46,6 @@ type TierStats struct {
 	Store   store.Stats // what the store itself counts; zero where it does not
 }
 
-// PendingStats describe the writes that a tier has yet to take.
-type PendingStats struct {
-	Entries int
-	Bytes   int64
-	Age     float64 // seconds since the oldest came in
-	Flushed uint64  // operations that the tier took from the queue
-	Failed  uint64  // flushes that failed and were or will be retried
-	Lost    uint64  // operations that the tier refused for good
-}
-
 // refreshEvery is after how many memory hits a reader refreshes the coarse clock
 // itself, so that readers who keep the clock's goroutine from running do not make
 // it stand still.

@@ -42,6 +42,8 @@ var ErrTierDown = errors.New("strata: tier is down (circuit breaker open)")
 type tier struct {
 	Tier
 	objects store.Objects // not nil: the memory tier
+	sink    Sink          // not nil: made by FromSink
+	index   int           // place in the chain
 	breaker circuitbreaker.CircuitBreaker[any]
 	timeout time.Duration
 	queue   *queue // pending writes; nil for the memory tier
@@ -60,13 +62,16 @@ func (c *Chain) newTier(t Tier, i int) (*tier, error) {
 	case t.TTL < 0:
 		return nil, fmt.Errorf("strata: tier %q has the negative TTL %v", t.Name, t.TTL)
 	}
-	nt := &tier{Tier: t, timeout: t.Timeout}
+	nt := &tier{Tier: t, index: i, timeout: t.Timeout}
 	if nt.timeout == 0 {
 		nt.timeout = c.opts.TierTimeout
 	}
 	if o, ok := t.Store.(store.Objects); ok && i == 0 {
 		nt.objects = o
 		return nt, nil
+	}
+	if s, ok := t.Store.(*sinkStore); ok {
+		nt.sink, nt.Shared = s.Sink, true // the system of record is nobody's own
 	}
 	if !c.opts.Breaker.Disabled {
 		nt.breaker = c.newBreaker(t.Name)
@@ -105,6 +110,14 @@ func (t *tier) state() string {
 		return "closed"
 	}
 	return t.breaker.State().String()
+}
+
+// closedFor returns how long the breaker will stay open.
+func (t *tier) closedFor() time.Duration {
+	if t.breaker == nil {
+		return 0
+	}
+	return t.breaker.RemainingDelay()
 }
 
 // call runs f against the tier within its timeout, unless its breaker is open,

@@ -1,7 +1,9 @@
 package chain
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/stratacache/strata/policy"
 	"github.com/stratacache/strata/store"
@@ -34,9 +36,29 @@ func (c *Chain) writeMany(ctx context.Context, ops []*operation, be *store.Batch
 	if ctx.Err() != nil {
 		return ended(ctx)
 	}
-	ops, be = c.writeFreeMany(ctx, unique(ops), be)
+	var durable, locked []*operation
+	for _, o := range unique(ops) {
+		switch {
+		case !o.plan.backOnly():
+			locked = append(locked, o)
+		case o.plan.durable:
+			durable = append(durable, o)
+		default:
+			if err := c.writeFree(ctx, o); err != nil {
+				be = be.Add(o.key, err)
+			}
+		}
+	}
+	for o, err := range c.writeDurableMany(ctx, durable) {
+		be = be.Add(o.key, err)
+	}
+	return c.writeLockedMany(ctx, locked, be).ErrOrNil()
+}
+
+// writeLockedMany is writeLocked for many operations.
+func (c *Chain) writeLockedMany(ctx context.Context, ops []*operation, be *store.BatchError) *store.BatchError {
 	if len(ops) == 0 {
-		return be.ErrOrNil()
+		return be
 	}
 	keys := make([]string, len(ops))
 	for i, o := range ops {
@@ -56,7 +78,7 @@ func (c *Chain) writeMany(ctx context.Context, ops []*operation, be *store.Batch
 		for _, key := range keys {
 			be = be.Add(key, err)
 		}
-		return be.ErrOrNil()
+		return be
 	}
 	defer unlockAll(locks)
 	for _, key := range keys {
@@ -85,21 +107,7 @@ func (c *Chain) writeMany(ctx context.Context, ops []*operation, be *store.Batch
 		c.settle(o)
 		c.told(o)
 	}
-	return be.ErrOrNil()
-}
-
-// writeFreeMany carries out those operations that ask no tier, and returns the
-// others.
-func (c *Chain) writeFreeMany(ctx context.Context, ops []*operation, be *store.BatchError) ([]*operation, *store.BatchError) {
-	rest := ops[:0]
-	for _, o := range ops {
-		if !c.free(o.plan) {
-			rest = append(rest, o)
-		} else if err := c.writeFree(ctx, o); err != nil {
-			be = be.Add(o.key, err)
-		}
-	}
-	return rest, be
+	return be
 }
 
 // unique drops all but the first operation of each key: a batch of deletes may
@@ -116,54 +124,111 @@ func unique(ops []*operation) []*operation {
 	return kept
 }
 
+// tierBatch is the part of a batch that goes to one tier directly.
+type tierBatch struct {
+	c          *Chain
+	t          *tier
+	outcomes   map[*operation]*outcome
+	at         map[*operation]placed
+	sets, dels []*operation
+	entries    map[string]store.Entry
+}
+
 // writeTierMany writes those operations to t that are not written back there.
 func (c *Chain) writeTierMany(ctx context.Context, t *tier, outcomes map[*operation]*outcome) {
-	sets := make(map[string]store.Entry)
-	var setOps, deleteOps []*operation
-	at := make(map[*operation]placed, len(outcomes))
+	b := &tierBatch{c: c, t: t, outcomes: outcomes, at: make(map[*operation]placed), entries: make(map[string]store.Entry)}
 	for o := range outcomes {
 		for i, p := range o.plan.tiers {
-			if p.tier != t || p.mode == policy.WriteBack {
-				continue
-			}
-			at[o] = p
-			if e, live := p.entryFor(o.entry); live && !o.removes(i) {
-				sets[o.key] = e
-				setOps = append(setOps, o)
-			} else {
-				deleteOps = append(deleteOps, o)
+			if p.tier == t && p.mode != policy.WriteBack {
+				b.add(ctx, o, i)
 			}
 		}
 	}
-	file := func(ops []*operation, err error) (refused []*operation) {
-		for _, o := range ops {
-			kerr := store.KeyError(err, o.key)
-			switch {
-			case kerr == nil:
-				t.queue.settle(o.key, o.version)
-			case refuses(kerr) && !o.deleted:
-				c.report(tierError("set", t.Name, o.key, kerr))
-				t.dropped.add(1)
-				refused = append(refused, o)
-			default:
-				kerr = tierError("set", t.Name, o.key, kerr)
-				c.report(kerr)
-				outcomes[o].errs = append(outcomes[o].errs, kerr)
-				outcomes[o].failed = append(outcomes[o].failed, at[o])
-			}
-		}
-		return refused
+	b.send(ctx)
+	for o := range b.at {
+		t.queue.letGo(o.key)
 	}
-	if len(sets) > 0 {
-		err := t.call(ctx, &t.writes, func(ctx context.Context) error { return store.SetMany(ctx, t.Store, sets) })
-		deleteOps = append(deleteOps, file(setOps, err)...) // what t holds of a refused key is older
+}
+
+// add takes o into the batch, and holds flushes of its key.
+func (b *tierBatch) add(ctx context.Context, o *operation, i int) {
+	p := o.plan.tiers[i]
+	if err := b.t.queue.hold(ctx, o.key); err != nil {
+		b.failed(o, p, err)
+		return
 	}
-	if len(deleteOps) > 0 {
-		keys := make([]string, len(deleteOps))
-		for i, o := range deleteOps {
+	b.at[o] = p
+	if e, live := p.entryFor(o.entry); live && !o.removes(i) {
+		b.entries[o.key] = e
+		b.sets = append(b.sets, o)
+	} else {
+		b.dels = append(b.dels, o)
+	}
+}
+
+func (b *tierBatch) send(ctx context.Context) {
+	t := b.t
+	if t.sink != nil {
+		b.sendSink(ctx)
+		return
+	}
+	if len(b.sets) > 0 {
+		err := t.call(ctx, &t.writes, func(ctx context.Context) error { return store.SetMany(ctx, t.Store, b.entries) })
+		b.dels = append(b.dels, b.file(b.sets, err)...) // what t holds of a refused key is older
+	}
+	if len(b.dels) > 0 {
+		keys := make([]string, len(b.dels))
+		for i, o := range b.dels {
 			keys[i] = o.key
 		}
 		err := t.call(ctx, &t.writes, func(ctx context.Context) error { return store.DeleteMany(ctx, t.Store, keys) })
-		file(deleteOps, err)
+		b.file(b.dels, err)
 	}
+}
+
+func (b *tierBatch) sendSink(ctx context.Context) {
+	ops := append(b.sets, b.dels...)
+	if len(ops) == 0 {
+		return
+	}
+	slices.SortFunc(ops, func(x, y *operation) int { return cmp.Compare(x.version, y.version) })
+	writes := make([]Write, len(ops))
+	for i, o := range ops {
+		writes[i] = Write{Key: o.key, Entry: o.entry, Delete: o.deleted}
+	}
+	err := b.t.call(ctx, &b.t.writes, func(ctx context.Context) error { return b.t.sink.WriteMany(ctx, writes) })
+	for _, o := range ops {
+		if kerr := store.KeyError(err, o.key); kerr != nil {
+			b.failed(o, b.at[o], kerr)
+		} else {
+			b.t.queue.settle(o.key, o.version)
+		}
+	}
+}
+
+// file notes what a call came to, and returns the sets that the tier refused for
+// good.
+func (b *tierBatch) file(ops []*operation, err error) (refused []*operation) {
+	for _, o := range ops {
+		kerr := store.KeyError(err, o.key)
+		switch {
+		case kerr == nil:
+			b.t.queue.settle(o.key, o.version)
+		case refuses(kerr) && !o.deleted && b.entries[o.key].Value != nil:
+			delete(b.entries, o.key)
+			b.c.report(tierError("set", b.t.Name, o.key, kerr))
+			b.t.dropped.add(1)
+			refused = append(refused, o)
+		default:
+			b.failed(o, b.at[o], kerr)
+		}
+	}
+	return refused
+}
+
+func (b *tierBatch) failed(o *operation, p placed, err error) {
+	err = tierError("set", b.t.Name, o.key, err)
+	b.c.report(err)
+	out := b.outcomes[o]
+	out.errs, out.failed = append(out.errs, err), append(out.failed, p)
 }

@@ -65,6 +65,18 @@ func (c *HLC) Observe(v uint64) bool {
 	}
 }
 
+// Restore moves the clock past version v, which this program itself stamped in an
+// earlier run, however far in the future that lies: the wall clock may have been
+// set back since.
+func (c *HLC) Restore(v uint64) {
+	for {
+		last := c.last.Load()
+		if v <= last || c.last.CompareAndSwap(last, v) {
+			return
+		}
+	}
+}
+
 // Last returns the greatest version returned or observed so far; 0 at first.
 func (c *HLC) Last() uint64 { return c.last.Load() }
 

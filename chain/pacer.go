@@ -1,0 +1,180 @@
+package chain
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// pacer decides how much a queue sends at once and when. It is owned by the
+// queue's goroutine.
+type pacer struct {
+	opts     *PendingOptions
+	limit    int   // entries of the next flush
+	failures int   // of the tier, in a row
+	until    int64 // no flush before; Unix nanoseconds
+}
+
+func (p *pacer) init(opts *PendingOptions) { p.opts, p.limit = opts, opts.Batch }
+
+// bisect is how much smaller a batch becomes that failed as a whole: a tier that
+// chokes on one entry is down to that entry after three failures for 512, before
+// a circuit breaker opens.
+const bisect = 8
+
+// took notes that the tier took something.
+func (p *pacer) took() {
+	p.failures, p.until, p.limit = 0, 0, min(2*p.limit, p.opts.Batch)
+}
+
+// failed notes that it took nothing of a batch of n.
+func (p *pacer) failed(n int, now time.Time) {
+	if n > 1 {
+		p.limit = max(1, n/bisect)
+		p.until = now.Add(p.opts.pause(0)).UnixNano()
+		return
+	}
+	p.until = now.Add(p.opts.pause(p.failures)).UnixNano()
+	p.failures++
+}
+
+// pause returns how long to wait after so many failures before this one: RetryMin
+// doubled each time up to RetryMax, and 50 % more or less by chance, so that
+// processes that lost a tier together do not come back together.
+func (o *PendingOptions) pause(failures int) time.Duration {
+	d := o.RetryMax
+	if failures < 32 {
+		d = min(o.RetryMin<<failures, o.RetryMax)
+	}
+	if d <= 0 {
+		d = o.RetryMax
+	}
+	return d/2 + rand.N(d+1)
+}
+
+// run flushes the queue until stop closes.
+func (q *queue) run(stop <-chan struct{}) {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	defer timer.Stop()
+	for {
+		wait, some := q.next(time.Now())
+		if some && wait <= 0 {
+			select {
+			case q.token <- struct{}{}:
+				q.round()
+				<-q.token
+				continue
+			case <-stop:
+				return
+			}
+		}
+		var tick <-chan time.Time
+		if some {
+			timer.Reset(wait)
+			tick = timer.C
+		}
+		select {
+		case <-tick:
+		case <-q.wake:
+		case <-stop:
+			return
+		}
+		timer.Stop()
+	}
+}
+
+// next returns how long it is until the next flush; some is false where there is
+// nothing to send.
+func (q *queue) next(now time.Time) (wait time.Duration, some bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.slots) == 0 {
+		return 0, false
+	}
+	if q.nudged {
+		q.nudged = false
+		return 0, true
+	}
+	opts, at := &q.c.opts.Pending, now.UnixNano()
+	due := int64(1<<63 - 1)
+	if first := q.ready.first; first != nil {
+		due = first.since + int64(opts.Interval)
+		if q.ready.n >= opts.Batch || q.draining > 0 || q.room != nil {
+			due = at
+		}
+	}
+	if q.deferred.n > 0 {
+		due = min(due, q.due)
+	}
+	return time.Duration(max(due, q.pacer.until) - at), true
+}
+
+// round sends one batch, and one of the entries that are to go alone. The token
+// is held.
+func (q *queue) round() {
+	now := time.Now()
+	batch, single := q.take(now)
+	if len(batch) > 0 {
+		q.deliver(batch)
+	}
+	if single != nil {
+		q.deliver(single)
+	}
+	if len(batch)+len(single) == 0 { // all are held by writers, for an instant
+		q.pacer.until = now.Add(time.Millisecond).UnixNano()
+	}
+}
+
+// take marks the slots of the next batch, and one that is to go alone, as on
+// their way.
+func (q *queue) take(now time.Time) (batch, single []delivery) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	at := now.UnixNano()
+	if q.deferred.n > 0 && q.due <= at {
+		if s := q.recall(at); s != nil {
+			single = q.pack(single, s)
+		}
+	}
+	batch = make([]delivery, 0, min(q.pacer.limit, q.ready.n))
+	for s := q.ready.first; s != nil && len(batch) < q.pacer.limit; s = s.next {
+		batch = q.pack(batch, s)
+	}
+	return batch, single
+}
+
+func (q *queue) pack(batch []delivery, s *slot) []delivery {
+	if s.busy {
+		return batch
+	}
+	if len(q.held) > 0 {
+		if _, held := q.held[s.key]; held {
+			return batch // its holder is writing something newer
+		}
+	}
+	s.busy = true
+	return append(batch, delivery{slot: *s, of: s})
+}
+
+// recall moves the deferred slots that are due back to the others, and returns
+// one of those that are to go alone.
+func (q *queue) recall(at int64) (single *slot) {
+	q.due = int64(1<<63 - 1)
+	for s := q.deferred.last; s != nil; {
+		prev := s.prev
+		switch {
+		case s.due > at:
+			q.due = min(q.due, s.due)
+		case !s.alone:
+			s.unlink()
+			q.ready.pushFront(s)
+		default:
+			if single != nil {
+				q.due = at
+			}
+			single = s // in the end, the one that has waited longest
+		}
+		s = prev
+	}
+	return single
+}
