@@ -131,7 +131,7 @@ func New(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) {
 		}
 		c.tiers = append(c.tiers, nt)
 		if nt.sink != nil && i != len(tiers)-1 {
-			c.cancel()
+			c.cancel(store.ErrClosed)
 			return nil, fmt.Errorf("strata: tier %q is a sink, which must be the last tier", nt.Name)
 		}
 		if nt.objects != nil {
@@ -145,7 +145,7 @@ func New(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) {
 		return nil, err
 	}
 	if err := c.openLedger(); err != nil {
-		c.cancel()
+		c.cancel(store.ErrClosed)
 		return nil, err
 	}
 	c.start()

@@ -34,7 +34,7 @@ func (q *queue) drain(ctx context.Context, seal bool) error {
 		select {
 		case <-idle:
 		case <-ctx.Done():
-			return q.left(context.Cause(ctx))
+			return q.left(ended(ctx))
 		}
 	}
 }

@@ -36,7 +36,12 @@ type TierExplanation struct {
 	Tags    []string
 	Covered bool   // a tag or Clear barrier covers the entry: it is not served
 	Pending string // "write" or "delete" where the tier has yet to take one
-	Err     error  // why the tier could not be asked
+	// PendingFor is how long it has waited, PendingErr why the last attempt
+	// failed. Durable says that it is in the journal.
+	PendingFor time.Duration
+	PendingErr error
+	Durable    bool
+	Err        error // why the tier could not be asked
 }
 
 // Explain asks every tier for key, without changing what any of them holds and
@@ -75,6 +80,7 @@ func (c *Chain) explainTier(ctx context.Context, p *plan, t *tier, key string) T
 		if s.removes(time.Now()) {
 			x.Pending = "delete"
 		}
+		x.PendingFor, x.PendingErr, x.Durable = time.Since(time.Unix(0, s.since)), s.err, s.rec != nil
 	}
 	var e store.Entry
 	err := t.call(ctx, nil, func(ctx context.Context) (err error) {
@@ -123,7 +129,7 @@ func (x Explanation) String() string {
 	now := time.Now()
 	for _, t := range x.Tiers {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%d\t%s\n", t.Tier, t.condition(now), left(now, t.Present, t.Fresh),
-			left(now, t.Present, t.Expires), t.Size, t.Codec, t.Version, t.Pending)
+			left(now, t.Present, t.Expires), t.Size, t.Codec, t.Version, t.waiting())
 	}
 	_ = w.Flush()
 	return b.String()
@@ -144,6 +150,21 @@ func (t TierExplanation) condition(now time.Time) string {
 	default:
 		return "absent"
 	}
+}
+
+// waiting says what the tier has yet to take.
+func (t TierExplanation) waiting() string {
+	if t.Pending == "" {
+		return ""
+	}
+	s := t.Pending + " for " + t.PendingFor.Round(time.Millisecond).String()
+	if t.Durable {
+		s += ", in the journal"
+	}
+	if t.PendingErr != nil {
+		s += ", failed: " + t.PendingErr.Error()
+	}
+	return s
 }
 
 func left(now time.Time, present bool, t time.Time) string {

@@ -52,10 +52,10 @@ func (q *queue) pace(batch []delivery) {
 		switch {
 		case refuses(d.fail):
 			took++ // that is an answer too
-		case d.fail == nil || d.took > 0 || d.slot.alone:
 		case errors.Is(d.fail, ErrTierDown):
 			q.pacer.until = time.Now().Add(q.t.closedFor() + q.c.opts.Pending.pause(0)).UnixNano()
 			return
+		case d.fail == nil || d.took > 0 || d.slot.alone:
 		default:
 			q.pacer.failed(d.group, time.Now())
 			return
@@ -246,6 +246,10 @@ func (q *queue) failedOne(d *delivery, now time.Time) *DeadLetter {
 		s.failures++
 		s.unlink()
 		q.deferred.pushBack(s)
+	} else if down {
+		s.due = q.pacer.until
+	}
+	if s.list == &q.deferred {
 		q.due = min(q.due, s.due)
 		if q.deferred.n == 1 {
 			q.due = s.due

@@ -140,7 +140,7 @@ func (l *ledger) admit(ctx context.Context, n int64, wait bool) error {
 		select {
 		case <-room:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ended(ctx)
 		case <-l.c.closing:
 			return journal.ErrClosed
 		}
@@ -313,91 +313,12 @@ func (l *ledger) sync(ctx context.Context) error {
 	return nil
 }
 
-// trim drops files, after it has rewritten the records that keep a journal large
-// although little in it is alive.
-func (l *ledger) trim(ctx context.Context) error {
-	if l.j.Size() <= 2*l.c.opts.Pending.JournalFile {
-		return nil
-	}
-	l.mu.Lock()
-	bloated := l.bloated(1)
-	l.mu.Unlock()
-	if bloated {
-		if err := l.rewrite(ctx); err != nil {
-			return err
-		}
-	}
-	l.mu.Lock()
-	floor := l.j.Next()
-	if l.live.first != nil {
-		floor = l.live.first.floor
-	}
-	l.mu.Unlock()
-	err := l.j.TruncateBefore(floor)
-	l.landed(0)
-	return err
-}
-
-// rewrite appends the live records of all files but the current one anew.
-func (l *ledger) rewrite(ctx context.Context) error {
-	end := l.j.Rotate()
-	for {
-		l.mu.Lock()
-		r := l.live.first
-		if r == nil || r.floor >= end || r.seq == 0 {
-			l.mu.Unlock()
-			return errors.Join(l.writeAcks(ctx), l.j.Sync(ctx))
-		}
-		mask, old := r.owed, r.seq
-		l.live.remove(r)
-		r.floor = l.j.Next()
-		l.live.push(r)
-		l.mu.Unlock()
-		if err := l.appendAgain(ctx, r, mask); err != nil {
-			l.mu.Lock()
-			r.floor = min(r.floor, old) // it is still where it was
-			l.refile(r)
-			l.mu.Unlock()
-			return err
-		}
-	}
-}
-
-// refile moves a record that kept its old place to the front. mu is held.
-func (l *ledger) refile(r *record) {
-	if !r.linked || l.live.first == r {
-		return
-	}
-	l.live.remove(r)
-	r.next, r.linked = l.live.first, true
-	l.live.first.prev = r
-	l.live.first = r
-	l.live.n++
-}
-
-// appendAgain writes r at the journal's end for the tiers in mask. Those that took
-// it meanwhile are noted for the new place too.
-func (l *ledger) appendAgain(ctx context.Context, r *record, mask uint64) error {
-	op := r.op
-	op.tiers = nil
-	for i, t := range l.c.tiers {
-		if mask>>i&1 != 0 {
-			op.tiers = append(op.tiers, t.Name)
-		}
-	}
-	if len(op.tiers) == 0 {
-		return nil
-	}
-	t, err := l.j.Enqueue(ctx, opRecord, appendOp(nil, &op), op.entry.Value)
-	if err != nil {
-		return err
-	}
-	l.rewrote.add(1)
+func (l *ledger) stats() JournalStats {
+	s := JournalStats{Bytes: l.j.Size(), Rewritten: l.rewrote.load(), Err: l.j.Err()}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r.seq = t.Seq
-	l.note(t.Seq, mask&^r.owed)
-	return nil
+	s.Records = l.live.n
+	return s
 }
 
 // close writes what is noted, empties the journal if nothing in it is alive, and

@@ -143,3 +143,11 @@ type PendingStats struct {
 	Failed  uint64  // flushes that failed, in whole or in part
 	Lost    uint64  // operations given up: see PendingOptions.OnDeadLetter
 }
+
+// JournalStats describe the journal of durable writes; zero without one.
+type JournalStats struct {
+	Bytes     int64  // on the disk
+	Records   int    // writes that a tier has yet to take
+	Rewritten uint64 // records that were written anew so that files could go
+	Err       error  // why writes fail at present
+}

@@ -5,97 +5,11 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/stratacache/strata/store"
 )
 
 var errFull = errors.New("strata: queue is full")
-
-// slot is the newest operation of a key that its tier has not taken yet.
-type slot struct {
-	key     string
-	version uint64
-	entry   store.Entry
-	deleted bool    // a tombstone: the key is to be removed
-	purge   bool    // this tier is to drop the key; others may hold it
-	obj     held    // the decoded value, if at hand
-	rec     *record // its place in the journal; nil: it is not there
-	at      int64   // when the operation was made, Unix nanoseconds
-	since   int64   // when the oldest that this slot stands for was made
-
-	// What follows is the queue's own.
-	busy     bool   // on its way to the tier
-	gone     uint64 // settled up to this version while it was on its way
-	alone    bool   // to be sent by itself: it failed, and the tier could not say why
-	replayed bool   // from the journal: the tier may have something newer
-	told     bool   // reported as a dead letter
-	failures int    // in a row
-	attempts int    // failures while the tier took others
-	seen     uint64 // the queue's successes at the last failure
-	due      int64  // not to be tried again before; Unix nanoseconds
-	err      error  // of the last attempt
-
-	list       *slotList
-	prev, next *slot
-}
-
-// slotOverhead is charged for each slot beside its key and value.
-const slotOverhead = 400
-
-// removes reports whether a tier of a cache is to remove the key: what it may
-// hold of it is older than the slot.
-func (s *slot) removes(now time.Time) bool {
-	return s.deleted || s.purge || s.entry.Expired(now)
-}
-
-func (s *slot) size() int64 {
-	return int64(len(s.key)+len(s.entry.Value)) + slotOverhead
-}
-
-// slotList is a doubly linked list of slots.
-type slotList struct {
-	first, last *slot
-	n           int
-}
-
-func (l *slotList) pushBack(s *slot) {
-	s.list, s.prev, s.next = l, l.last, nil
-	if l.last == nil {
-		l.first = s
-	} else {
-		l.last.next = s
-	}
-	l.last = s
-	l.n++
-}
-
-func (l *slotList) pushFront(s *slot) {
-	s.list, s.prev, s.next = l, nil, l.first
-	if l.first == nil {
-		l.last = s
-	} else {
-		l.first.prev = s
-	}
-	l.first = s
-	l.n++
-}
-
-func (s *slot) unlink() {
-	l := s.list
-	if s.prev == nil {
-		l.first = s.next
-	} else {
-		s.prev.next = s.next
-	}
-	if s.next == nil {
-		l.last = s.prev
-	} else {
-		s.next.prev = s.prev
-	}
-	l.n--
-	s.list, s.prev, s.next = nil, nil, nil
-}
 
 // queue holds a tier's pending writes: one slot per key, the operation of the
 // highest version wins, a delete is a tombstone, and a slot leaves only after
@@ -117,7 +31,7 @@ type queue struct {
 	room      chan struct{} // closed when slots leave; nil while nobody waits
 	idle      chan struct{} // closed when the queue empties; nil likewise
 	quiet     chan struct{} // closed when a flush or a hold ends; nil likewise
-	held      map[string]struct{}
+	held      map[string]int
 	draining  int
 	nudged    bool // flush now, whatever pause is on
 	closed    bool
@@ -133,7 +47,7 @@ type queue struct {
 
 func newQueue(c *Chain, t *tier) *queue {
 	q := &queue{
-		c: c, t: t, slots: make(map[string]*slot), held: make(map[string]struct{}),
+		c: c, t: t, slots: make(map[string]*slot), held: make(map[string]int),
 		wake: make(chan struct{}, 1), token: make(chan struct{}, 1),
 	}
 	q.pacer.init(&c.opts.Pending)
@@ -368,48 +282,6 @@ func (q *queue) remove(s *slot) {
 	}
 }
 
-// hold keeps flushes of key away from the tier until letGo, so that a call that
-// writes the key directly and a flush of something older cannot cross. It waits
-// while a flush of the key is under way. The caller has the key's lock.
-func (q *queue) hold(ctx context.Context, key string) error {
-	for {
-		q.mu.Lock()
-		if s := q.slots[key]; s == nil || !s.busy {
-			q.held[key] = struct{}{}
-			q.mu.Unlock()
-			return nil
-		}
-		quiet := await(&q.quiet)
-		q.mu.Unlock()
-		select {
-		case <-quiet:
-		case <-ctx.Done():
-			return ended(ctx)
-		}
-	}
-}
-
-// holdFree is hold where the tier is owed nothing of the key; it does not wait.
-func (q *queue) holdFree(key string) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.slots[key] != nil {
-		return false
-	}
-	q.held[key] = struct{}{}
-	return true
-}
-
-// letGo ends a hold.
-func (q *queue) letGo(key string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	delete(q.held, key)
-	if q.slots[key] != nil {
-		signal(q.wake)
-	}
-}
-
 // snapshot returns copies of the slots for which keep says so.
 func (q *queue) snapshot(keep func(*slot) bool) []slot {
 	if q.n.Load() == 0 {
@@ -425,18 +297,6 @@ func (q *queue) snapshot(keep func(*slot) bool) []slot {
 	}
 	return all
 }
-
-// pause keeps flushes from beginning until resume, and waits for one under way.
-func (q *queue) pause(ctx context.Context) error {
-	select {
-	case q.token <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ended(ctx)
-	}
-}
-
-func (q *queue) resume() { <-q.token }
 
 // clear drops the slots of versions up to version: the tier is being emptied.
 // The caller holds the token.

@@ -28,6 +28,7 @@ type Stats struct {
 	Fenced       uint64 // fills dropped because a write or delete had come
 	QueueFull    uint64 // write-backs that found their queue full
 	Negatives    int    // keys remembered as not found
+	Journal      JournalStats
 }
 
 // TierStats are the counters of one tier, as the chain saw it.
@@ -68,6 +69,9 @@ func (c *Chain) Stats() Stats {
 	}
 	for _, t := range c.tiers {
 		s.Tiers = append(s.Tiers, t.stats())
+	}
+	if c.ledger != nil {
+		s.Journal = c.ledger.stats()
 	}
 	return s
 }

@@ -19,6 +19,7 @@ type mapStore struct {
 	m       map[string]store.Entry
 	reads   map[string]int
 	fills   map[string]int
+	writes  map[string]int
 	batches int
 	closed  bool
 }
@@ -84,6 +85,10 @@ func (s *mapStore) put(key string, e store.Entry) {
 		delete(s.m, key)
 		return
 	}
+	if s.writes == nil {
+		s.writes = map[string]int{}
+	}
+	s.writes[key]++
 	s.m[key] = e
 }
 
@@ -241,4 +246,11 @@ func newChain(t testing.TB, tiers []chain.Tier, yaml string, opts *chain.Options
 		}
 	})
 	return c
+}
+
+// fillsAndSets counts the writes of a key.
+func (s *mapStore) fillsAndSets(key string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.writes[key]
 }
