@@ -49,6 +49,7 @@ func (c *Config) Build(ctx context.Context) (ch *chain.Chain, err error) {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	var tiers []chain.Tier
+	var feed store.Feed
 	defer func() {
 		if err == nil {
 			return
@@ -69,7 +70,12 @@ func (c *Config) Build(ctx context.Context) (ch *chain.Chain, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("config: tiers.redis: %w", err)
 		}
-		tiers = append(tiers, chain.Tier{Name: redisTier, Store: s, TTL: r.TTL, Timeout: r.Timeout, WriteBack: r.WriteBack})
+		if r.Feed {
+			if feed, err = s.Feed(nil); err != nil {
+				return nil, errors.Join(fmt.Errorf("config: tiers.redis.feed: %w", err), s.Close())
+			}
+		}
+		tiers = append(tiers, chain.Tier{Name: redisTier, Store: s, Shared: true, TTL: r.TTL, Timeout: r.Timeout, WriteBack: r.WriteBack})
 	}
 	if d := &c.Tiers.Disk; d.Configured() {
 		s, err := d.open(policies, c)
@@ -78,7 +84,9 @@ func (c *Config) Build(ctx context.Context) (ch *chain.Chain, err error) {
 		}
 		tiers = append(tiers, chain.Tier{Name: diskTier, Store: s, TTL: d.TTL, Timeout: d.Timeout, WriteBack: d.WriteBack})
 	}
-	return chain.New(tiers, policies, c.chainOptions())
+	opts := c.chainOptions()
+	opts.Feed = feed
+	return chain.New(tiers, policies, opts)
 }
 
 func (c *Config) chainOptions() *chain.Options {
@@ -95,7 +103,8 @@ func (c *Config) chainOptions() *chain.Options {
 			WhenFull:   full[c.Chain.WhenFull],
 			Journal:    c.Chain.Journal,
 		},
-		Logger: c.Logger, OnError: c.OnError, Observer: c.Observer,
+		Keyrings: c.Keyrings,
+		Logger:   c.Logger, OnError: c.OnError, Observer: c.Observer,
 	}
 }
 
@@ -124,7 +133,7 @@ func (r *Redis) client() (*redisstore.Config, error) {
 	return cfg, nil
 }
 
-func (r *Redis) open(wire store.Wirer) (store.Store, error) {
+func (r *Redis) open(wire store.Wirer) (*redisstore.Store, error) {
 	cfg, err := r.client()
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stratacache/strata/chain"
+	"github.com/stratacache/strata/marshal"
 	"github.com/stratacache/strata/policy"
 )
 
@@ -15,6 +16,9 @@ type Config struct {
 	Tiers  Tiers       `koanf:"tiers"`
 	Chain  Chain       `koanf:"chain"`
 	Policy *policy.Set `koanf:"-"` // the classes and rules of the file
+
+	// Keyrings are the key rings that rules name in `encrypt`.
+	Keyrings map[string]*marshal.Keyring `koanf:"-"`
 
 	// Logger, OnError and Observer are handed to the chain and the disk tier;
 	// see chain.Options. They are not in the file.
@@ -53,6 +57,7 @@ type Redis struct {
 	PoolSize   int           `koanf:"pool_size"`
 	MaxValue   int64         `koanf:"max_value"` // bytes
 	NewestWins bool          `koanf:"newest_wins"`
+	Feed       bool          `koanf:"feed"`    // exchange news of writes with other processes
 	TTL        time.Duration `koanf:"ttl"`     // bound; 0: none
 	Timeout    time.Duration `koanf:"timeout"` // of a call; 0: the chain's
 	WriteBack  bool          `koanf:"write_back"`

@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,7 +41,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		Tiers: Tiers{
 			Memory: Memory{Enabled: true, Capacity: 64 << 20},
-			Redis:  Redis{Enabled: true, Port: 6379, MaxValue: 512 << 20},
+			Redis:  Redis{Enabled: true, Port: 6379, MaxValue: 512 << 20, Feed: true},
 			Disk:   Disk{Enabled: true, SegmentSize: 32 << 20, MaxValue: 64 << 20, Sync: "interval", SyncInterval: time.Second},
 		},
 		Chain: Chain{
@@ -72,7 +74,7 @@ func TestSampleUncommented(t *testing.T) {
 		}
 		doc = append(doc, line)
 	}
-	c, err := Parse("sample", []byte(strings.Join(doc, "\n")), nil)
+	c, err := Parse("sample", []byte(strings.Join(doc, "\n")), environ("STRATA_KEY_2026_11", key32))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, strings.Join(doc, "\n"))
 	}
@@ -85,6 +87,65 @@ func TestSampleUncommented(t *testing.T) {
 	}
 	if c.Policy.Match("price:AAPL") == nil || c.Policy.Lookup("hist").StaleIfError != 168*time.Hour {
 		t.Error("the rules of the sample are not there")
+	}
+}
+
+// key32 is a key in base64.
+var key32 = base64.StdEncoding.EncodeToString(make([]byte, 32))
+
+func TestKeyrings(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(key32+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	doc := "keyrings: {main: {primary: b, keys: {a: 'env:A', b: 'file:" + file + "'}}}\nrules: [{keys: 'doc:{id}', ttl: 1m, encrypt: main}]\n"
+	c := parseDoc(t, doc, "A", key32)
+	if got := c.Keyrings["main"].IDs(); !reflect.DeepEqual(got, []string{"b", "a"}) {
+		t.Errorf("ids = %v", got)
+	}
+	c.Tiers.Disk.Dir = t.TempDir()
+	ctx := context.Background()
+	ch, err := c.Build(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := chain.NewCache[string](ch, nil).Set(ctx, "doc:1", "very secret"); err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.Walk(c.Tiers.Disk.Dir, func(path string, info os.FileInfo, err error) error {
+		if err != nil || info.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if strings.Contains(string(b), "very secret") {
+			t.Errorf("%s holds the value in clear", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for _, c := range []struct{ doc, want string }{
+		{"keyrings: {m: {primary: a, keys: {a: 'secret'}}}", "line 1: keyrings.m.keys.a: must be env:VARIABLE or file:PATH"},
+		{"keyrings: {m: {primary: a, keys: {a: 'env:NOPE'}}}", "the variable NOPE is not set"},
+		{"keyrings: {m: {primary: a, keys: {a: 'env:BAD'}}}", "env:BAD does not hold base64"},
+		{"keyrings: {m: {primary: a, keys: {a: 'env:SHORT'}}}", "must have 32 bytes, has 3"},
+		{"keyrings: {m: {primary: a, keys: {a: 'file:/none/such'}}}", "no such file"},
+		{"keyrings: {m: {primary: x, keys: {a: 'env:A'}}}", "keyrings.m: the primary key \"x\" is not in the ring"},
+		{"keyrings: {m: {primary: a, kyes: {}}}", "keyrings.m.kyes: unknown field; known are primary, keys"},
+		{"keyrings: [m]", "keyrings: must be a mapping"},
+		{"keyrings: {m: x}", "keyrings.m: must be a mapping"},
+		{"keyrings: {m: {primary: a, keys: {a: 'env:A', a: 'env:A'}}}", "keyrings.m.keys.a: is set a second time"},
+		{"rules: [{keys: a, class: hot, encrypt: m}]", "line 1: a: encrypt: there is no key ring \"m\" under keyrings"},
+	} {
+		_, err := Parse("f", []byte(c.doc), environ("A", key32, "BAD", "!secret!", "SHORT", "AAAA"))
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret!") {
+			t.Errorf("%s: %v, want %s", c.doc, err, c.want)
+		}
 	}
 }
 
@@ -144,7 +205,7 @@ func TestRefuses(t *testing.T) {
 		doc, want string
 		env       []string
 	}{
-		{"teirs: {}", "strata.yaml: line 1: teirs: unknown field; known are classes, rules, tiers, chain", nil},
+		{"teirs: {}", "strata.yaml: line 1: teirs: unknown field; known are classes, rules, tiers, chain, keyrings", nil},
 		{"tiers: {memori: {}}", "line 1: tiers.memori: unknown field; known are disk, memory, redis", nil},
 		{"tiers:\n  memory:\n    capasity: 1\n", "line 3: tiers.memory.capasity: unknown field; known are capacity, enabled, max_entry, ttl", nil},
 		{"tiers:\n  memory: {capacity: big}", `line 2: tiers.memory.capacity: "big" is not a size`, nil},
@@ -301,8 +362,8 @@ func TestBuildDisk(t *testing.T) {
 // A Redis that is not there leaves a chain that still answers.
 func TestBuildWithoutServer(t *testing.T) {
 	c := parseDoc(t, "tiers: {redis: {host: 127.0.0.1, port: 1}}")
-	var failed error
-	c.OnError = func(err error) { failed = err }
+	var failed atomic.Bool
+	c.OnError = func(error) { failed.Store(true) }
 	ctx := context.Background()
 	ch, err := c.Build(ctx)
 	if err != nil {
@@ -317,7 +378,7 @@ func TestBuildWithoutServer(t *testing.T) {
 	if v, err := names.Get(ctx, "k"); err != nil || v != "loaded" {
 		t.Errorf("Get = %q, %v", v, err)
 	}
-	if failed == nil {
+	if !failed.Load() {
 		t.Error("nobody was told of the dead tier")
 	}
 }

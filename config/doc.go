@@ -10,6 +10,10 @@
 //	  disk:   {dir: /var/lib/strata, capacity: 10GiB}
 //	chain:
 //	  default_ttl: 5m
+//	keyrings:         # for rules with encrypt: main
+//	  main:
+//	    primary: "2026-11"
+//	    keys: {"2026-11": "env:STRATA_KEY_2026_11"}   # or file:PATH; 32 bytes in base64
 //	classes: {...}    # see package policy
 //	rules: [...]
 //

@@ -8,7 +8,7 @@ import (
 )
 
 // sections are the top-level fields that are not the policy's.
-var sections = []string{"tiers", "chain"}
+var sections = []string{"tiers", "chain", keyringSection}
 
 // scalar is a value in the file.
 type scalar struct {
@@ -31,7 +31,10 @@ func (l *loader) readYAML(data []byte) {
 	}
 	root := doc.Content[0]
 	for i := 0; i+1 < len(root.Content); i += 2 {
-		if name := root.Content[i].Value; slices.Contains(sections, name) {
+		switch name := root.Content[i].Value; {
+		case name == keyringSection:
+			l.readKeyrings(root.Content[i+1])
+		case slices.Contains(sections, name):
 			l.walk(name, root.Content[i+1], known)
 		}
 	}
@@ -44,9 +47,7 @@ func parent(path string) string {
 // walk gathers the settings below path. known has true for settings and false
 // for the groups above them.
 func (l *loader) walk(path string, n *yaml.Node, known map[string]bool) {
-	if n.Kind == yaml.AliasNode && n.Alias != nil {
-		n = n.Alias
-	}
+	n = deref(n)
 	setting, ok := known[path]
 	switch {
 	case !ok:

@@ -10,6 +10,7 @@ import (
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/knadh/koanf/v2"
 
+	"github.com/stratacache/strata/marshal"
 	"github.com/stratacache/strata/policy"
 )
 
@@ -60,6 +61,7 @@ type loader struct {
 	env      func(string) (string, bool)
 	file     map[string]scalar // by path
 	level    map[string]int    // by path: which source set it
+	rings    map[string]*marshal.Keyring
 	values   []Value
 	problems []policy.Problem
 }
@@ -80,7 +82,7 @@ func parse(path string, data []byte, env func(string) (string, bool)) (*Config, 
 	for _, s := range Settings() {
 		l.set(s)
 	}
-	cfg := &Config{Path: path, values: l.values}
+	cfg := &Config{Path: path, Keyrings: l.rings, values: l.values}
 	if err := l.k.UnmarshalWithConf("", cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
 		Result: cfg, ErrorUnused: true, TagName: "koanf",
 	}}); err != nil {
@@ -205,6 +207,9 @@ func (l *loader) checkRule(cfg *Config, rule *policy.Rule) {
 		if !known(name) {
 			l.bad(rule.Line(), rule.Keys.String()+": tier_ttl", "there is no tier %q: there are memory, redis and disk", name)
 		}
+	}
+	if rule.Encrypt != "" && cfg.Keyrings[rule.Encrypt] == nil {
+		l.bad(rule.Line(), rule.Keys.String()+": encrypt", "there is no key ring %q under keyrings", rule.Encrypt)
 	}
 	if rule.Durable && cfg.Chain.Journal == "" {
 		l.bad(rule.Line(), rule.Keys.String()+": durable", "needs chain.journal, the directory that keeps the writes")

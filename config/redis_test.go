@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -11,6 +12,43 @@ import (
 	"github.com/stratacache/strata/chain"
 	"github.com/stratacache/strata/internal/redistest"
 )
+
+// A write in one process is news in the other: with the feed on, the second
+// does not serve what it held before.
+func TestFeed(t *testing.T) {
+	srv := redistest.Start(t)
+	ctx := context.Background()
+	var caches [2]*chain.Cache[string]
+	for i := range caches {
+		ch, err := parseDoc(t, "rules: [{keys: 'k:{id}', ttl: 1h}]", "REDIS_URL", "redis://"+srv.Addr).Build(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ch.Close(ctx)
+		caches[i] = chain.NewCache[string](ch, nil)
+	}
+	if err := caches[0].Set(ctx, "k:1", "old"); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := caches[1].Get(ctx, "k:1"); err != nil || v != "old" {
+		t.Fatalf("Get = %q, %v", v, err)
+	}
+	if err := caches[0].Set(ctx, "k:1", "new"); err != nil {
+		t.Fatal(err)
+	}
+	deadline, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for {
+		v, err := caches[1].Get(deadline, "k:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v == "new" {
+			return
+		}
+		runtime.Gosched()
+	}
+}
 
 // The four variables of redis-py programs are enough, and a plain rule puts the
 // bare value under the prefix.

@@ -39,6 +39,13 @@ func sampleGroup(b *strings.Builder, from, to string) {
 }
 
 const sampleRules = `
+# Keys for rules with "encrypt: main": 32 bytes in base64, in a variable (env:) or
+# a file (file:). The primary key encrypts, all decrypt.
+keyrings:
+  # main:
+  #   primary: "2026-11"
+  #   keys: {"2026-11": "env:STRATA_KEY_2026_11"}
+
 # Settings that several rules share. hot (5m), warm (4h) and cold (24h) exist.
 classes:
   # hot: {ttl: 2m, jitter: 0.1}

@@ -85,7 +85,7 @@ func (a *app) policyCheck(path string) error {
 	if err != nil {
 		return fail(err)
 	}
-	set, err := policy.ParseWithin(data, "tiers", "chain")
+	set, err := policy.ParseWithin(data, "tiers", "chain", "keyrings")
 	if a.json {
 		return errors.Join(a.printJSON(checked(path, set, err)), quiet(err))
 	}
