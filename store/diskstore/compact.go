@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"runtime/debug"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/stratacache/strata/internal/journal"
@@ -297,16 +298,17 @@ func (mg *merger) opts() (o segment.WriterOptions, dead [][2]int64) {
 	return o, dead
 }
 
-// throttle returns a function that slows its caller to the budget.
+// throttle returns a function that slows its callers to the budget: a segment
+// and its index are finished by two goroutines.
 func (s *Store) throttle() func(int) {
 	rate := s.opts.CompactionRate
 	if rate < 0 {
 		return nil
 	}
-	start, total := time.Now(), int64(0)
+	start := time.Now()
+	var total atomic.Int64
 	return func(n int) {
-		total += int64(n)
-		ahead := time.Duration(float64(total)/float64(rate)*float64(time.Second)) - time.Since(start)
+		ahead := time.Duration(float64(total.Add(int64(n)))/float64(rate)*float64(time.Second)) - time.Since(start)
 		if ahead > 2*time.Millisecond {
 			select {
 			case <-time.After(ahead):
