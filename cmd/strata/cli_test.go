@@ -343,3 +343,56 @@ func TestFormats(t *testing.T) {
 		t.Error("a rule without expiry does not say so")
 	}
 }
+
+func TestDisk(t *testing.T) {
+	s := newShell(t)
+	s.fails(exitUsage, "there is no directory: name one with --dir", "disk", "verify")
+	s.fails(exitFailed, "no cache at cache", "--dir", "cache", "disk", "ls")
+	s.env["STRATA_DISK_DIR"] = "cache"
+	for _, k := range []string{"a", "b", "c"} {
+		s.ok("set", k, strings.Repeat(k, 5000))
+	}
+	out := s.ok("disk", "ls")
+	if !strings.Contains(out, "MANIFEST") || !strings.Contains(out, ".parquet") || !strings.Contains(out, " files, ") {
+		t.Errorf("ls: %s", out)
+	}
+	files := decode[[]fileInfo](t, s.ok("disk", "ls", "--json"))
+	if r := decode[diskReport](t, s.ok("disk", "verify", "--json")); r.Rows < 3 || r.Segments == 0 || len(r.Problems) != 0 {
+		t.Errorf("verify: %+v", r)
+	}
+	if out := s.ok("disk", "snapshot", "copy"); out != "wrote copy\n" {
+		t.Errorf("snapshot: %s", out)
+	}
+	if out := s.ok("--dir", "copy", "get", "a"); out != strings.Repeat("a", 5000)+"\n" {
+		t.Errorf("get from the copy: %d bytes", len(out))
+	}
+	s.fails(exitFailed, "", "disk", "snapshot", "copy")
+
+	// One flipped bit in the middle of a segment is found, and repaired away.
+	for _, f := range files {
+		if strings.HasSuffix(f.File, ".parquet") {
+			path := filepath.Join("cache", f.File)
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b[2000] ^= 1
+			s.write(path, string(b))
+			break
+		}
+	}
+	s.fails(exitFailed, "files are damaged", "disk", "verify")
+	code, out, _ := s.input("", "disk", "verify", "--json")
+	if r := decode[diskReport](t, out); code != exitFailed || len(r.Problems) == 0 {
+		t.Errorf("verify --json: %d, %+v", code, r)
+	}
+	s.fails(exitFailed, "files are damaged", "disk", "repair")
+	s.ok("disk", "verify")
+	if out := s.ok("disk", "compact"); !strings.Contains(out, " before, ") {
+		t.Errorf("compact: %s", out)
+	}
+	decode[map[string]int64](t, s.ok("disk", "compact", "--json"))
+	if out := s.ok("scan"); strings.Count(out, "\n") < 2 {
+		t.Errorf("left: %q", out)
+	}
+}

@@ -10,6 +10,11 @@
 //	strata scan [PREFIX]            list keys
 //	strata explain KEY              where a key lies, and why
 //	strata stats                    what the tiers hold
+//	strata disk ls                  the files of a directory
+//	strata disk verify              check every checksum
+//	strata disk repair              make good what can be
+//	strata disk compact             drop what is expired or replaced
+//	strata disk snapshot TARGET     copy a store that is in use
 //	strata version
 //
 // The tiers are those of a strata.yaml (--config, $STRATA_CONFIG, or the one in
