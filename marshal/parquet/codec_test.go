@@ -181,8 +181,6 @@ func TestSize(t *testing.T) {
 		if 2*len(data) > len(text) {
 			t.Errorf("%d bars take %d bytes, more than half of JSON's %d", n, len(data), len(text))
 		}
-		z := encode(t, newCodec[[]Bar](t, &parquet.Options{Encoding: parquet.Compact, Compression: parquet.Zstd}), v)
-		t.Logf("compact zstd %d", len(z))
 	}
 }
 

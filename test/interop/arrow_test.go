@@ -219,7 +219,7 @@ func TestForeignFiles(t *testing.T) {
 		"snappy": "COMPRESSION snappy", "zstd-v2": "COMPRESSION zstd, PARQUET_VERSION V2", "gzip": "COMPRESSION gzip", "plain": "COMPRESSION uncompressed",
 		"lz4-unsupported": "COMPRESSION lz4_raw", "brotli-unsupported": "COMPRESSION brotli",
 	} {
-		exec(t, db, fmt.Sprintf("COPY (SELECT * FROM read_parquet('%s') ORDER BY Date LIMIT 20) TO '%s/duckdb-%s.parquet' (FORMAT parquet, %s)", source, dir, name, opts))
+		mustExec(t, db, fmt.Sprintf("COPY (SELECT * FROM read_parquet('%s') ORDER BY Date LIMIT 20) TO '%s/duckdb-%s.parquet' (FORMAT parquet, %s)", source, dir, name, opts))
 	}
 	data, err := os.ReadFile(source)
 	if err != nil {

@@ -25,11 +25,11 @@ func duck(t testing.TB) *sql.DB {
 	}
 	t.Cleanup(func() { db.Close() })
 	db.SetMaxOpenConns(1)
-	exec(t, db, "SET timezone = 'UTC'")
+	mustExec(t, db, "SET timezone = 'UTC'")
 	return db
 }
 
-func exec(t testing.TB, db *sql.DB, query string) {
+func mustExec(t testing.TB, db *sql.DB, query string) {
 	t.Helper()
 	if _, err := db.Exec(query); err != nil {
 		t.Fatalf("%s: %v", query, err)
@@ -259,7 +259,7 @@ func TestDuckDBPrunes(t *testing.T) {
 // TestDuckDBWrites reads what DuckDB wrote, in its compressions and versions.
 func TestDuckDBWrites(t *testing.T) {
 	db := duck(t)
-	exec(t, db, `CREATE TABLE t AS SELECT
+	mustExec(t, db, `CREATE TABLE t AS SELECT
 		TIMESTAMPTZ '2024-01-01 00:00:00+00' + INTERVAL 1 DAY * i AS date, i * 1.5 AS extra,
 		(i % 100)::DOUBLE AS close, (i / 7)::DOUBLE AS open, i::BIGINT AS volume, CASE WHEN i % 3 = 0 THEN NULL ELSE 'n' || (i % 5) END AS note,
 		i::INTEGER AS narrow, DATE '2024-01-01' + i::INTEGER AS day, (i % 2 = 0) AS even
@@ -281,7 +281,7 @@ func TestDuckDBWrites(t *testing.T) {
 		for _, version := range []string{"V1", "V2"} {
 			t.Run(compression+version, func(t *testing.T) {
 				file := filepath.Join(t.TempDir(), "f.parquet")
-				exec(t, db, fmt.Sprintf("COPY t TO '%s' (FORMAT parquet, COMPRESSION %s, PARQUET_VERSION %s, ROW_GROUP_SIZE 2048)", file, compression, version))
+				mustExec(t, db, fmt.Sprintf("COPY t TO '%s' (FORMAT parquet, COMPRESSION %s, PARQUET_VERSION %s, ROW_GROUP_SIZE 2048)", file, compression, version))
 				data, err := os.ReadFile(file)
 				if err != nil {
 					t.Fatal(err)
