@@ -25,6 +25,7 @@ type Server struct {
 	binary string
 	dir    string
 	args   []string
+	conf   string // of a Sentinel; empty for a server
 	mu     sync.Mutex
 	proc   *process // nil while stopped
 }
@@ -43,7 +44,11 @@ func Start(t testing.TB, args ...string) *Server {
 }
 
 func start(binary, dir string, args []string) (*Server, error) {
-	s := &Server{binary: binary, dir: dir, args: args}
+	return startServer(&Server{binary: binary, dir: dir, args: args})
+}
+
+// startServer starts s on a free port.
+func startServer(s *Server) (*Server, error) {
 	var err error
 	for range portTries {
 		if s.Addr, err = freeAddr(); err != nil {
@@ -69,6 +74,9 @@ func (s *Server) launch() error {
 		"--bind", host, "--port", port, "--dir", s.dir,
 		"--daemonize", "no", "--save", "", "--appendonly", "no",
 	}, s.args...)
+	if s.conf != "" {
+		args = []string{s.conf, "--sentinel", "--bind", host, "--port", port, "--dir", s.dir}
+	}
 	proc, err := launch(s.binary, s.Addr, args)
 	if err != nil {
 		return err

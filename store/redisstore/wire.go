@@ -16,8 +16,8 @@ import (
 // errExpired: the entry has nothing left to live and is not sent.
 var errExpired = errors.New("redisstore: expired")
 
-// maxTTL is the longest time to live that is asked of Redis: what a Duration
-// holds, with room to round up.
+// maxTTL is the longest time to live that is asked of Redis, which refuses what
+// ends too late for its clock.
 const maxTTL = 290 * 365 * 24 * time.Hour
 
 // wireValue is a value as it is sent.
@@ -36,25 +36,19 @@ func (s *Store) encode(key string, e *store.Entry) (wireValue, error) {
 	}
 	left = min(left, maxTTL)
 	plain, _ := s.wire(key)
+	var ttl time.Duration
+	if expires { // rounded down: the write itself takes some time
+		ttl = max(left.Truncate(time.Millisecond), time.Millisecond)
+	}
 	if plain && !frame.Is(e.Value) {
-		v := wireValue{bytes: e.Value}
-		if expires {
-			v.ttl = max(left.Truncate(time.Millisecond), time.Millisecond)
-		}
-		return v, s.checkSize(len(v.bytes))
+		return wireValue{bytes: e.Value, ttl: ttl}, s.checkSize(len(e.Value))
 	}
 	size := frame.Size(e)
 	if err := s.checkSize(size); err != nil {
 		return wireValue{}, err
 	}
 	b, err := frame.Append(make([]byte, 0, size), key, e)
-	v := wireValue{bytes: b, framed: true}
-	if expires {
-		// The frame holds the deadline: the key may outlive it, but not die
-		// before it.
-		v.ttl = left.Truncate(time.Millisecond) + time.Millisecond
-	}
-	return v, err
+	return wireValue{bytes: b, ttl: ttl, framed: true}, err
 }
 
 func (s *Store) checkSize(n int) error {

@@ -254,6 +254,17 @@ func TestShortAndAbsentLifetimesReachRedis(t *testing.T) {
 	}
 }
 
+func TestFramedDeadlines(t *testing.T) {
+	s := prefixed(t, Options{})
+	for _, ttl := range []time.Duration{700 * time.Millisecond, 1500 * time.Millisecond, 100 * time.Hour} {
+		e := store.Entry{Expires: time.Now().Add(ttl), Fresh: time.Now().Add(ttl / 2)}
+		mustSet(t, s, "k", e)
+		if got := mustGet(t, s, "k"); e.Expires.Sub(got.Expires).Abs() > time.Microsecond || e.Fresh.Sub(got.Fresh).Abs() > time.Microsecond {
+			t.Errorf("%v, %v came back as %v, %v", e.Expires, e.Fresh, got.Expires, got.Fresh)
+		}
+	}
+}
+
 func TestScriptsSurviveAnEmptyScriptCache(t *testing.T) {
 	server := redistest.Start(t)
 	s, err := New(server.Client(t), &Options{NewestWins: true})
