@@ -27,12 +27,13 @@ var (
 
 // Store is a tier in Redis. It is safe for concurrent use.
 type Store struct {
-	client redis.UniversalClient
-	calls  *rediscall.Combiner
-	opts   Options
-	single bool // one node: commands with many keys are possible
-	closed atomic.Bool
-	count  struct {
+	client  redis.UniversalClient
+	calls   *rediscall.Combiner
+	opts    Options
+	single  bool // one node: commands with many keys are possible
+	closed  atomic.Bool
+	waiters waiters // for leases
+	count   struct {
 		hits, misses, sets, deletes, refused, expired, corrupt, errors atomic.Uint64
 	}
 }
@@ -185,7 +186,11 @@ func (s *Store) remove(ctx context.Context, key string) error {
 // Close makes every later call store.ErrClosed, and closes the client where
 // Options.CloseClient says so. Calls under way may end with store.ErrClosed.
 func (s *Store) Close() error {
-	if s.closed.Swap(true) || !s.opts.CloseClient {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	s.waiters.wait()
+	if !s.opts.CloseClient {
 		return nil
 	}
 	if err := s.client.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
