@@ -75,6 +75,7 @@ type promotion struct {
 	entry store.Entry
 	stamp uint64
 	to    []placed
+	right *right // where the entry was loaded under a lease
 }
 
 // filler promotes entries into slower tiers behind the readers' backs: in order
@@ -142,7 +143,13 @@ func (c *Chain) fillTiers(ctx context.Context, p *promotion, replace []*tier) {
 		return
 	}
 	defer k.unlock()
+	if p.right != nil && c.fences.open(p.key, p.stamp) && !c.fillLeased(ctx, p) {
+		return
+	}
 	for i := len(p.to) - 1; i >= 0; i-- {
+		if p.right != nil && p.right.t == p.to[i].tier {
+			continue
+		}
 		c.fillTier(ctx, p, p.to[i], slices.Contains(replace, p.to[i].tier))
 	}
 }

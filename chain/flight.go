@@ -42,6 +42,10 @@ type flight struct {
 	obj   any // *object[V]
 	err   error
 	down  bool // landed; the leader's own
+
+	right  *right // lease under which it loads
+	waited bool   // for another process's lease
+
 	// stale is a value past its soft deadline that may be served meanwhile, from
 	// the moment that offered is closed.
 	stale   atomic.Value // *object[V]

@@ -172,13 +172,15 @@ func (c *Cache[V]) finish(ctx context.Context, f *flight, p *plan, load loader[V
 		}
 		return
 	}
-	ch.counts.misses.add(1)
-	if ob := ch.opts.Observer; ob != nil {
-		ob.Miss(f.key)
+	if f.right == nil && !f.waited { // counted already
+		ch.counts.misses.add(1)
+		if ob := ch.opts.Observer; ob != nil {
+			ob.Miss(f.key)
+		}
 	}
 	switch {
 	case load != nil:
-		c.load(ctx, f, p, load, best, fd)
+		c.loadAlone(ctx, f, p, load, best, fd)
 	default:
 		ch.flights.land(f, nil, fd.failure())
 	}

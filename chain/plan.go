@@ -27,6 +27,7 @@ type plan struct {
 	negative time.Duration
 	soft     time.Duration
 	hard     time.Duration
+	lease    time.Duration // 0: none
 
 	refreshAhead, early float64
 	neverStale          bool
@@ -77,7 +78,7 @@ func (c *Chain) makePlan(r *policy.Rule) (*plan, error) {
 	p := &plan{
 		rule: r, name: r.Name, ttl: r.TTL, grace: r.Grace(), jitter: r.Jitter,
 		swr: r.StaleWhileRevalidate, sie: r.StaleIfError, negative: r.NegativeTTL,
-		soft: r.SoftTimeout, hard: r.HardTimeout, refreshAhead: r.RefreshAhead, early: r.Early,
+		soft: r.SoftTimeout, hard: r.HardTimeout, lease: r.Lease, refreshAhead: r.RefreshAhead, early: r.Early,
 		neverStale: r.NeverStale, codec: r.Codec, compress: r.Compress, durable: r.Durable,
 	}
 	if p.ttl == 0 {

@@ -4,11 +4,11 @@ import "github.com/stratacache/strata/store"
 
 // counts are the chain's own counters.
 type counts struct {
-	misses, stale, negative        counter
-	loads, loadErrors              counter
-	pendingHits, fenced            counter
-	typeMisses, corrupt, queueFull counter
-	loadTime                       histogram
+	misses, stale, negative         counter
+	loads, loadErrors               counter
+	pendingHits, fenced, leaseWaits counter
+	typeMisses, corrupt, queueFull  counter
+	loadTime                        histogram
 }
 
 // Stats is a snapshot of a chain's counters. Counters only grow; they are read
@@ -26,6 +26,7 @@ type Stats struct {
 	TypeMisses   uint64 // entries of another type or codec, treated as misses
 	Corrupt      uint64 // entries that failed their check, treated as misses
 	Fenced       uint64 // fills dropped because a write or delete had come
+	LeaseWaits   uint64 // loads that waited for another process's
 	QueueFull    uint64 // write-backs that found their queue full
 	Negatives    int    // keys remembered as not found
 	Journal      JournalStats
@@ -65,7 +66,7 @@ func (c *Chain) Stats() Stats {
 		Misses: n.misses.load(), Stale: n.stale.load(), NegativeHits: n.negative.load(),
 		PendingHits: n.pendingHits.load(), Loads: n.loads.load(), LoadErrors: n.loadErrors.load(),
 		LoadTime: n.loadTime.snapshot(), TypeMisses: n.typeMisses.load(), Corrupt: n.corrupt.load(),
-		Fenced: n.fenced.load(), QueueFull: n.queueFull.load(), Negatives: c.absent.len(),
+		Fenced: n.fenced.load(), LeaseWaits: n.leaseWaits.load(), QueueFull: n.queueFull.load(), Negatives: c.absent.len(),
 	}
 	for _, t := range c.tiers {
 		s.Tiers = append(s.Tiers, t.stats())

@@ -197,7 +197,7 @@ func isFault(err error) bool {
 	}
 	for _, answer := range []error{
 		store.ErrNotFound, store.ErrCorrupt, store.ErrInvalidKey, store.ErrTooLarge,
-		store.ErrClosed, errors.ErrUnsupported, ErrTierDown,
+		store.ErrClosed, store.ErrLeased, errors.ErrUnsupported, ErrTierDown,
 	} {
 		if errors.Is(err, answer) {
 			return false

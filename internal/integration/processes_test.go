@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -108,4 +110,88 @@ func TestProcessRestartsWithOldDisk(t *testing.T) {
 	if got := b.get("same"); got != "old" {
 		t.Errorf("same = %q; want what the disk holds, for nobody has changed it", got)
 	}
+}
+
+// loadInAll has every worker load the key at once, and returns what they got.
+func loadInAll(workers []*worker, key string) []string {
+	got := make([]string, len(workers))
+	var wg sync.WaitGroup
+	for i, w := range workers {
+		wg.Go(func() { got[i] = w.do(order{Op: "load", Key: key}).Value })
+	}
+	wg.Wait()
+	return got
+}
+
+// Eight processes that ask for one absent key at once cause one load.
+func TestLeaseOneLoadAcrossProcesses(t *testing.T) {
+	srv, prefix := redistest.Shared(t), redistest.Prefix()
+	var workers []*worker
+	for range 8 {
+		workers = append(workers, startWorker(t, settings{Redis: srv.Addr, Prefix: prefix}))
+	}
+	for _, w := range workers { // they are up
+		w.must(order{Op: "set", Key: "up", Value: "1"})
+	}
+	key := "leased:" + strings.TrimSuffix(prefix, ":")
+	for i, got := range loadInAll(workers, key) {
+		if got != "loaded 1" {
+			t.Errorf("worker %d got %q; want the one load's value", i, got)
+		}
+	}
+	if n := srv.Do(t, "GET", "loads:"+key); fmt.Sprint(n) != "1" {
+		t.Errorf("%v loads; want 1", n)
+	}
+}
+
+// The holder of a lease is killed: another takes over.
+func TestLeaseOfDeadProcess(t *testing.T) {
+	srv, prefix := redistest.Shared(t), redistest.Prefix()
+	a := startWorker(t, settings{Redis: srv.Addr, Prefix: prefix})
+	b := startWorker(t, settings{Redis: srv.Addr, Prefix: prefix})
+	b.must(order{Op: "set", Key: "up", Value: "1"})
+	key := "leased:" + strings.TrimSuffix(prefix, ":")
+	a.send(order{Op: "load", Key: key, Value: "hang"})
+	deadline := time.Now().Add(20 * time.Second)
+	for fmt.Sprint(srv.Do(t, "GET", "loads:"+key)) != "1" {
+		if time.Now().After(deadline) {
+			t.Fatal("the first worker does not load")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	began := time.Now()
+	done := make(chan string)
+	go func() { done <- b.do(order{Op: "load", Key: key}).Value }()
+	time.Sleep(100 * time.Millisecond)
+	if err := a.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-done; got != "loaded 2" {
+		t.Errorf("the second worker got %q; want what it loaded itself", got)
+	}
+	t.Logf("the second worker had its value after %v; the lease was for %v, the load takes 300ms", time.Since(began), leaseTTL)
+}
+
+// A write in one process while another loads under a lease: the loaded value,
+// which may be older, is not stored.
+func TestLeaseBrokenByWrite(t *testing.T) {
+	srv, prefix := redistest.Shared(t), redistest.Prefix()
+	a := startWorker(t, settings{Redis: srv.Addr, Prefix: prefix})
+	b := startWorker(t, settings{Redis: srv.Addr, Prefix: prefix})
+	b.must(order{Op: "set", Key: "up", Value: "1"})
+	key := "leased:" + strings.TrimSuffix(prefix, ":")
+	done := make(chan answer)
+	go func() { done <- a.do(order{Op: "load", Key: key}) }()
+	for fmt.Sprint(srv.Do(t, "GET", "loads:"+key)) != "1" {
+		time.Sleep(time.Millisecond)
+	}
+	b.must(order{Op: "delete", Key: key})
+	if got := <-done; got.Value != "loaded 1" {
+		t.Errorf("the loading worker got %+v; want what it loaded, for its call began before the delete", got)
+	}
+	a.must(order{Op: "flush"})
+	if got := srv.Do(t, "EXISTS", prefix+key); fmt.Sprint(got) != "0" {
+		t.Error("Redis holds what was loaded before the delete")
+	}
+	a.until(key, "")
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stratacache/strata/chain"
 	"github.com/stratacache/strata/internal/redistest"
+	"github.com/stratacache/strata/policy"
 	"github.com/stratacache/strata/store"
 	"github.com/stratacache/strata/store/diskstore"
 	"github.com/stratacache/strata/store/memstore"
@@ -42,6 +43,9 @@ type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
 
+// leaseTTL is how long the lease of a dead worker holds up the others.
+const leaseTTL = 2 * time.Second
+
 // settings are those of a worker.
 type settings struct {
 	Redis  string // address
@@ -51,7 +55,7 @@ type settings struct {
 
 // order is what a worker is told to do, and answer what came of it.
 type order struct {
-	Op    string            `json:"op"` // set, get, delete, setmany, flush, close
+	Op    string            `json:"op"` // set, get, delete, setmany, load, flush, close
 	Key   string            `json:"key,omitempty"`
 	Value string            `json:"value,omitempty"`
 	Many  map[string]string `json:"many,omitempty"`
@@ -85,7 +89,11 @@ func openChain(s settings) (*chain.Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	return chain.New(tiers, nil, &chain.Options{Feed: feed, DefaultTTL: time.Hour})
+	rules, err := policy.New(policy.Rule{Keys: policy.MustPattern("leased:{id}"), TTL: time.Hour, Lease: leaseTTL})
+	if err != nil {
+		return nil, err
+	}
+	return chain.New(tiers, rules, &chain.Options{Feed: feed, DefaultTTL: time.Hour})
 }
 
 // work is the whole life of a worker process.
@@ -107,14 +115,32 @@ func work(config string, in io.Reader, out io.Writer) error {
 		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
 			return err
 		}
-		if err := enc.Encode(obey(cache, o)); err != nil {
+		if err := enc.Encode(obey(cache, o, s)); err != nil {
 			return err
 		}
 	}
 	return lines.Err()
 }
 
-func obey(cache *chain.Cache[string], o order) answer {
+// load is a slow source that counts its calls in Redis, and can be told to hang.
+func load(s settings, o order) func(context.Context, string) (string, error) {
+	return func(ctx context.Context, key string) (string, error) {
+		c := redis.NewClient(&redis.Options{Addr: s.Redis, ContextTimeoutEnabled: true})
+		defer c.Close()
+		n, err := c.Incr(ctx, "loads:"+key).Result()
+		if err != nil {
+			return "", err
+		}
+		if o.Value == "hang" {
+			<-ctx.Done()
+			return "", ctx.Err()
+		}
+		time.Sleep(300 * time.Millisecond)
+		return fmt.Sprint("loaded ", n), nil
+	}
+}
+
+func obey(cache *chain.Cache[string], o order, s settings) answer {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	var a answer
@@ -128,6 +154,8 @@ func obey(cache *chain.Cache[string], o order) answer {
 		err = cache.Delete(ctx, o.Key)
 	case "get":
 		a.Value, err = cache.Get(ctx, o.Key)
+	case "load":
+		a.Value, err = cache.GetOrLoad(ctx, o.Key, load(s, o))
 	case "flush":
 		err = cache.Chain().Flush(ctx)
 	case "close":
@@ -186,14 +214,8 @@ func (w *worker) do(o order) answer {
 	w.t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	line, err := json.Marshal(o)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if _, err := w.in.Write(append(line, '\n')); err != nil {
-		w.t.Fatalf("worker: %v", err)
-	}
-	line, err = w.out.ReadBytes('\n')
+	w.send(o)
+	line, err := w.out.ReadBytes('\n')
 	if err != nil {
 		w.t.Fatalf("worker: %v", err)
 	}
@@ -202,6 +224,18 @@ func (w *worker) do(o order) answer {
 		w.t.Fatalf("worker said %q: %v", line, err)
 	}
 	return a
+}
+
+// send gives the worker an order without waiting for its answer.
+func (w *worker) send(o order) {
+	w.t.Helper()
+	line, err := json.Marshal(o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.in.Write(append(line, '\n')); err != nil {
+		w.t.Fatalf("worker: %v", err)
+	}
 }
 
 func (w *worker) must(o order) {

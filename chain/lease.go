@@ -1,0 +1,164 @@
+package chain
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/stratacache/strata/store"
+)
+
+// right is the right of this process to load a key, leased from a shared tier.
+type right struct {
+	store.Lease
+	t *tier
+}
+
+// leaser returns the nearest tier of the plan that leases keys; nil where the
+// rule asks for no lease or no tier can give one.
+func (p *plan) leaser() *tier {
+	if p.lease <= 0 {
+		return nil
+	}
+	for _, t := range p.tiers {
+		if _, ok := t.Store.(store.Leaser); ok {
+			return t.tier
+		}
+	}
+	return nil
+}
+
+// loadAlone is load for one process at a time, where the rule asks for it: it
+// loads under a lease of the shared tier, or waits for the process that has it and
+// looks again. Where the lease cannot be had for another reason, such as a Redis
+// that is down, each process loads for itself.
+func (c *Cache[V]) loadAlone(ctx context.Context, f *flight, p *plan, load loader[V], best *object[V], fd *finding) {
+	t := p.leaser()
+	if t == nil || f.right != nil {
+		c.load(ctx, f, p, load, best, fd)
+		return
+	}
+	if best != nil {
+		f.offer(best) // for those whose soft timeout passes meanwhile
+	}
+	lease, err := c.chain.lease(ctx, t, f.key, p.lease)
+	switch {
+	case err == nil:
+		f.right = &right{lease, t}
+		c.fly(ctx, f, p, load) // somebody may have loaded it since we looked
+		c.chain.giveBack(ctx, f)
+	case errors.Is(err, store.ErrLeased):
+		c.chain.counts.leaseWaits.add(1)
+		if err := c.chain.awaitLease(ctx, t, p, f.key); err != nil {
+			c.failed(f, p, best, moment{f.since, f.epoch}, err)
+			return
+		}
+		f.waited = true
+		c.fly(ctx, f, p, load)
+	default:
+		c.chain.report(tierError("lease", t.Name, f.key, err))
+		c.load(ctx, f, p, load, best, fd)
+	}
+}
+
+func (c *Chain) lease(ctx context.Context, t *tier, key string, ttl time.Duration) (l store.Lease, err error) {
+	err = t.call(ctx, &t.writes, func(ctx context.Context) (err error) {
+		l, err = t.Store.(store.Leaser).Lease(ctx, key, ttl)
+		return err
+	})
+	return l, err
+}
+
+// giveBack gives the right back, also where ctx has ended: others wait for it.
+func (c *Chain) giveBack(ctx context.Context, f *flight) {
+	err := f.right.t.call(context.WithoutCancel(ctx), &f.right.t.writes, f.right.Release)
+	if err != nil {
+		c.report(tierError("release", f.right.t.Name, f.key, err)) // it runs out by itself
+	}
+}
+
+// awaitLease waits, for as long as a load may take, until another process has
+// given back its lease.
+func (c *Chain) awaitLease(ctx context.Context, t *tier, p *plan, key string) error {
+	if p.hard > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.hard)
+		defer cancel()
+	}
+	return t.Store.(store.Leaser).AwaitLease(ctx, key)
+}
+
+// breakLeases takes the leases of those keys away whose rules ask for leases, so
+// that no load that overlaps a write is stored after it. It is called before the
+// tier is written and after.
+func (c *Chain) breakLeases(ctx context.Context, t *tier, keys ...string) error {
+	leaser, ok := t.Store.(store.Leaser)
+	if !ok {
+		return nil
+	}
+	for _, key := range keys {
+		if c.plan(key).lease > 0 {
+			if err := leaser.BreakLease(ctx, key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fillLeased stores what was loaded under a lease. A lease that was lost, to a
+// write or to time, means that the value may be older than what others have seen:
+// it stays nowhere.
+func (c *Chain) fillLeased(ctx context.Context, p *promotion) (ok bool) {
+	t := p.right.t
+	at := -1
+	for i := range p.to {
+		if p.to[i].tier == t {
+			at = i
+		}
+	}
+	if at < 0 {
+		return true
+	}
+	e, live := p.to[at].entryFor(p.entry)
+	if !live || !t.admits(p.key) {
+		return true
+	}
+	defer t.queue.letGo(p.key)
+	var stored bool
+	err := t.call(ctx, &t.writes, func(ctx context.Context) (err error) {
+		stored, err = p.right.Fill(ctx, e)
+		return err
+	})
+	switch {
+	case err != nil:
+		t.dropped.add(1)
+		c.report(tierError("fill", t.Name, p.key, err))
+	case stored:
+		t.fills.add(1)
+		if c.opts.Observer != nil {
+			c.opts.Observer.Fill(t.Name, p.key)
+		}
+	default:
+		c.counts.fenced.add(1)
+		c.forget(p.key, p.stamp)
+		return false
+	}
+	return true
+}
+
+// forget takes key out of memory if what it holds is of that version or older.
+func (c *Chain) forget(key string, version uint64) {
+	if c.memory == nil {
+		return
+	}
+	s := c.fences.of(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	obj, ok := c.memory.objects.GetObject(key)
+	if h, is := obj.(held); ok && is && h.ver() <= version {
+		if err := c.memory.Store.Delete(context.Background(), key); err != nil {
+			c.report(tierError("delete", c.memory.Name, key, err))
+		}
+	}
+}
