@@ -28,6 +28,7 @@ type Chain struct {
 	policies *policy.Set
 	plans    map[*policy.Rule]*plan
 	unruled  *plan
+	leases   bool // some rule loads under a lease
 
 	hlc      clock.HLC
 	now      *clock.Coarse

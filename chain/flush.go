@@ -130,7 +130,7 @@ func (q *queue) sendSets(ctx context.Context, ds []*delivery, write func(context
 	for _, d := range ds {
 		entries[d.key] = d.entry
 	}
-	err := q.t.call(ctx, &q.t.writes, func(ctx context.Context) error { return write(ctx, q.t.Store, entries) })
+	err := q.c.callFenced(ctx, q.t, keysOf(entries), func(ctx context.Context) error { return write(ctx, q.t.Store, entries) })
 	file(ds, err)
 }
 
@@ -143,7 +143,7 @@ func (q *queue) sendDeletes(ctx context.Context, ds []*delivery) {
 	for i, d := range ds {
 		keys[i] = d.key
 	}
-	err := q.t.call(ctx, &q.t.writes, func(ctx context.Context) error { return store.DeleteMany(ctx, q.t.Store, keys) })
+	err := q.c.callFenced(ctx, q.t, keys, func(ctx context.Context) error { return store.DeleteMany(ctx, q.t.Store, keys) })
 	file(ds, err)
 }
 

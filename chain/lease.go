@@ -88,22 +88,48 @@ func (c *Chain) awaitLease(ctx context.Context, t *tier, p *plan, key string) er
 	return t.Store.(store.Leaser).AwaitLease(ctx, key)
 }
 
-// breakLeases takes the leases of those keys away whose rules ask for leases, so
-// that no load that overlaps a write is stored after it. It is called before the
-// tier is written and after.
-func (c *Chain) breakLeases(ctx context.Context, t *tier, keys ...string) error {
+// callFenced writes keys to a tier by write, and takes the leases of those whose
+// rules ask for leases away, before and after: no load that overlaps the write is
+// to be stored after it.
+func (c *Chain) callFenced(ctx context.Context, t *tier, keys []string, write func(context.Context) error) error {
 	leaser, ok := t.Store.(store.Leaser)
-	if !ok {
-		return nil
+	if !ok || !c.leases {
+		return t.call(ctx, &t.writes, write)
 	}
+	var leased []string
 	for _, key := range keys {
 		if c.plan(key).lease > 0 {
-			if err := leaser.BreakLease(ctx, key); err != nil {
-				return err
-			}
+			leased = append(leased, key)
+		}
+	}
+	return t.call(ctx, &t.writes, func(ctx context.Context) error {
+		if err := breakAll(ctx, leaser, leased); err != nil {
+			return err
+		}
+		err := write(ctx) // some of a batch may have been written even so
+		if berr := breakAll(ctx, leaser, leased); err == nil {
+			err = berr
+		}
+		return err
+	})
+}
+
+func breakAll(ctx context.Context, leaser store.Leaser, keys []string) error {
+	for _, key := range keys {
+		if err := leaser.BreakLease(ctx, key); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// keysOf returns the keys of entries.
+func keysOf(entries map[string]store.Entry) []string {
+	keys := make([]string, 0, len(entries))
+	for key := range entries {
+		keys = append(keys, key)
+	}
+	return keys
 }
 
 // fillLeased stores what was loaded under a lease. A lease that was lost, to a

@@ -84,6 +84,7 @@ func (c *Chain) makePlan(r *policy.Rule) (*plan, error) {
 	if p.ttl == 0 {
 		p.ttl = never
 	}
+	c.leases = c.leases || p.lease > 0
 	if p.hard == 0 {
 		p.hard = c.opts.LoadTimeout
 	}

@@ -173,7 +173,7 @@ func (b *tierBatch) send(ctx context.Context) {
 		return
 	}
 	if len(b.sets) > 0 {
-		err := t.call(ctx, &t.writes, func(ctx context.Context) error { return store.SetMany(ctx, t.Store, b.entries) })
+		err := b.c.callFenced(ctx, t, keysOf(b.entries), func(ctx context.Context) error { return store.SetMany(ctx, t.Store, b.entries) })
 		b.dels = append(b.dels, b.file(b.sets, err)...) // what t holds of a refused key is older
 	}
 	if len(b.dels) > 0 {
@@ -181,7 +181,7 @@ func (b *tierBatch) send(ctx context.Context) {
 		for i, o := range b.dels {
 			keys[i] = o.key
 		}
-		err := t.call(ctx, &t.writes, func(ctx context.Context) error { return store.DeleteMany(ctx, t.Store, keys) })
+		err := b.c.callFenced(ctx, t, keys, func(ctx context.Context) error { return store.DeleteMany(ctx, t.Store, keys) })
 		b.file(b.dels, err)
 	}
 }

@@ -82,7 +82,7 @@ func (c *Chain) writeTiers(ctx context.Context, o *operation) *outcome {
 // tier refuses the entry for good, what it holds of the key is removed, so that it
 // does not answer with something older.
 func (c *Chain) writeTier(ctx context.Context, o *operation, t placed, remove bool) error {
-	err := t.call(ctx, &t.writes, func(ctx context.Context) error { return c.storeIn(ctx, o, t, remove) })
+	err := c.callFenced(ctx, t.tier, []string{o.key}, func(ctx context.Context) error { return c.storeIn(ctx, o, t, remove) })
 	if err != nil {
 		err = tierError("set", t.Name, o.key, err)
 		c.report(err)
