@@ -88,7 +88,7 @@ func (s *Store) Lease(ctx context.Context, key string, ttl time.Duration) (store
 	_, _ = rand.Read(token) // never fails
 	l := &lease{s: s, key: key, name: name, token: hex.EncodeToString(token), ttl: ttl, stop: make(chan struct{})}
 	cmd := redis.NewBoolCmd(ctx, "set", name, l.token, "nx", "px", ttl.Milliseconds())
-	if _, err := s.process(ctx, cmd); err != nil && err != redis.Nil { //nolint:errorlint // never wrapped
+	if _, err := s.calls.Write(ctx, cmd); err != nil && err != redis.Nil { //nolint:errorlint // never wrapped
 		return nil, s.fail(ctx, op, key, err)
 	}
 	if !cmd.Val() {
@@ -180,11 +180,11 @@ func (s *Store) BreakLease(ctx context.Context, key string) error {
 		return nil // there can be none
 	}
 	cmd := redis.NewIntCmd(ctx, "del", name)
-	if _, err := s.process(ctx, cmd); err != nil {
+	if _, err := s.calls.Write(ctx, cmd); err != nil {
 		return s.fail(ctx, op, key, err)
 	}
 	if cmd.Val() > 0 { // its waiters may go on
-		if _, err := s.process(ctx, redis.NewIntCmd(ctx, "publish", s.channel(), key)); err != nil {
+		if _, err := s.calls.Write(ctx, redis.NewIntCmd(ctx, "publish", s.channel(), key)); err != nil {
 			return s.fail(ctx, op, key, err)
 		}
 	}
@@ -206,7 +206,7 @@ func (s *Store) AwaitLease(ctx context.Context, key string) error {
 	defer leave()
 	for {
 		cmd := redis.NewDurationCmd(ctx, time.Millisecond, "pttl", name)
-		if _, err := s.process(ctx, cmd); err != nil {
+		if _, err := s.calls.Read(ctx, cmd); err != nil {
 			return s.fail(ctx, op, key, err)
 		}
 		left := cmd.Val()
@@ -242,10 +242,10 @@ func (s *Store) runNamed(ctx context.Context, sc script, names []string, args ..
 		return cmd
 	}
 	cmd := command("evalsha", sc.digest)
-	done, err := s.process(ctx, cmd)
+	done, err := s.calls.Write(ctx, cmd)
 	if done && redis.HasErrorPrefix(err, "NOSCRIPT") {
 		cmd = command("eval", sc.text)
-		_, err = s.process(ctx, cmd)
+		_, err = s.calls.Write(ctx, cmd)
 	}
 	return cmd, err
 }
