@@ -46,7 +46,7 @@ func (d *decoder) take(n int64) error {
 // file decodes data.
 func (d *decoder) file(data []byte, req request) (reflect.Value, error) {
 	defer d.release()
-	d.budget = 1<<20 + int64(d.p.opts.MaxExpansion)*int64(len(data))
+	d.budget = d.p.opts.allowance(len(data))
 	if err := d.meta.parse(data, d.p); err != nil {
 		return reflect.Value{}, err
 	}

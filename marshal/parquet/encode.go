@@ -29,6 +29,7 @@ type encoder struct {
 	stats  []colStats
 	groups []byte // rendered RowGroups
 	nGroup int
+	raw    int64 // bytes of all pages before compression
 
 	values, page, present []byte
 }
@@ -40,13 +41,16 @@ func (e *encoder) file(dst []byte, base unsafe.Pointer, n int) ([]byte, error) {
 	given := dst
 	dst = slices.Grow(dst, e.p.estimate(n))
 	for _, auto := range [...]unit{unitMicros, unitNanos} {
-		e.dst, e.auto, e.groups, e.nGroup = dst[:e.start], auto, e.groups[:0], 0
+		e.dst, e.auto, e.groups, e.nGroup, e.raw = dst[:e.start], auto, e.groups[:0], 0, 0
 		e.dst = append(e.dst, "PAR1"...)
 		err := e.rows(base, n)
 		if err == nil {
 			e.footer(n)
 			out := e.dst
 			e.dst = nil
+			if e.p.need(n, e.raw) > e.p.opts.allowance(len(out)-e.start) {
+				return given, errBudget
+			}
 			return out, nil
 		}
 		if !errors.Is(err, errFiner) {
@@ -69,6 +73,21 @@ func (p *plan) estimate(n int) int {
 		fixed += 150 + 2*len(c.name)
 	}
 	return n*row + (1+n/p.opts.RowGroupRows)*fixed + 100
+}
+
+// need is the memory that decoding n rows takes at most, with pages of raw bytes:
+// the rows and what their pointers point to, the pages and a copy of their
+// strings or of what they unpack to.
+func (p *plan) need(n int, raw int64) int64 {
+	row := int64(p.stride)
+	for i := range p.cols {
+		c := &p.cols[i]
+		row += int64(c.size)
+		if c.ptr {
+			row += int64(c.elem.Size())
+		}
+	}
+	return int64(n+slabValues)*row + 2*raw
 }
 
 func (e *encoder) rows(base unsafe.Pointer, n int) error {
@@ -253,6 +272,7 @@ func (e *encoder) appendGroup(n int) {
 		b = e.appendChunk(b, &e.p.cols[i], s, n)
 		raw += int64(s.raw)
 	}
+	e.raw += raw
 	b = fieldInt(b, 1, tI64, raw)
 	b = fieldInt(b, 1, tI64, int64(n))
 	if i := e.p.sortCol; i >= 0 && e.stats[i].sorted && !e.p.cols[i].optional {

@@ -64,7 +64,7 @@ var strict = sync.OnceValues(func() (*parquet.Codec[[]All], *parquet.Codec[[]Bar
 func checkDecode(t *testing.T, data []byte) {
 	wide, narrow := strict()
 	day := time.Date(2015, 1, 10, 0, 0, 0, 0, time.UTC)
-	limit := uint64(4<<20 + 200*len(data))
+	limit := uint64(5<<20 + 200*len(data))
 	used := allocated(func() {
 		_, err := wide.Decode(data)
 		checkError(t, err)

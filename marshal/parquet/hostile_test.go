@@ -52,7 +52,7 @@ func bombs(t *testing.T) map[string][]byte {
 		"nulls":      write(make([]a[*int64], 1_000_000)),
 		"zstd":       write(same, pq.Compression(&pq.Zstd)),
 		"gzip":       write(same, pq.Compression(&pq.Gzip)),
-		"booleans":   write(make([]a[bool], 2_000_000), pq.DefaultEncodingFor(pq.Boolean, &pq.RLE)),
+		"booleans":   write(make([]a[bool], 6_000_000), pq.DefaultEncodingFor(pq.Boolean, &pq.RLE)),
 		"dictionary": shared.Bytes(),
 	}
 }
@@ -83,7 +83,7 @@ func TestBombs(t *testing.T) {
 			if !errors.Is(err, store.ErrTooLarge) {
 				t.Errorf("%d bytes: %v", len(data), err)
 			}
-			if limit := uint64(4<<20 + 256*len(data)); used > limit {
+			if limit := uint64(8<<20 + 256*len(data)); used > limit {
 				t.Errorf("%d bytes took %d bytes of memory", len(data), used)
 			}
 		})
@@ -177,6 +177,39 @@ func TestConcurrentUse(t *testing.T) {
 	for range 8 {
 		if err := <-done; err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestAppendRefusesWhatDecodeWould proves that what was written can be read.
+func TestAppendRefusesWhatDecodeWould(t *testing.T) {
+	nothing := make([]a[*int64], 1_000_000)
+	if data, err := newCodec[[]a[*int64]](t, nil).Append(nil, nothing); !errors.Is(err, store.ErrTooLarge) || data != nil {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	for _, opts := range []*parquet.Options{{MaxExpansion: 1 << 20}, {MaxExpansion: 1 << 20, Encoding: parquet.Compact, Compression: parquet.Zstd}} {
+		c := newCodec[[]a[*int64]](t, opts)
+		if rows, err := c.Decode(encode(t, c, nothing)); err != nil || len(rows) != len(nothing) {
+			t.Errorf("%d rows, %v", len(rows), err)
+		}
+	}
+	// Just within the limit, for rows that unpack to much more than their file.
+	for _, opts := range optionSets {
+		narrow := parquet.Options{}
+		if opts != nil {
+			narrow = *opts
+		}
+		for _, narrow.MaxExpansion = range []int{1, 2, 5, 30} {
+			c := newCodec[[]All](t, &narrow)
+			for _, n := range []int{10, 1000, 5000} {
+				data, err := c.Append(nil, make([]All, n))
+				if err != nil {
+					continue
+				}
+				if rows, err := c.Decode(data); err != nil || len(rows) != n {
+					t.Errorf("%+v: %d rows were written but %v", narrow, n, err)
+				}
+			}
 		}
 	}
 }

@@ -47,8 +47,9 @@ type Options struct {
 	// column that holds a time.Time.
 	TimeColumn string
 	// MaxExpansion bounds the memory that Decode takes for a hostile or very
-	// well compressed file: 1 MiB plus MaxExpansion times the length of the
-	// data. 0 means 256.
+	// well compressed file: 4 MiB plus MaxExpansion times the length of the
+	// data. 0 means 256. Append refuses rows that Decode would refuse for it,
+	// such as a million of nothing but nulls.
 	MaxExpansion int
 }
 
@@ -57,6 +58,9 @@ const (
 	defaultMaxExpansion = 256
 	maxGroupRows        = 1 << 27
 )
+
+// allowance is the memory that decoding a file of n bytes may take.
+func (o *Options) allowance(n int) int64 { return 4<<20 + int64(o.MaxExpansion)*int64(n) }
 
 // resolved returns the options with defaults filled in, or an error that names
 // the field that is wrong.
@@ -74,8 +78,8 @@ func (o *Options) resolved() (Options, error) {
 	if r.Encoding < Plain || r.Encoding > Compact {
 		return r, fmt.Errorf("parquet: Options.Encoding: unknown value %d", r.Encoding)
 	}
-	if r.MaxExpansion < 0 {
-		return r, fmt.Errorf("parquet: Options.MaxExpansion: %d is negative", r.MaxExpansion)
+	if r.MaxExpansion < 0 || r.MaxExpansion > 1<<30 {
+		return r, fmt.Errorf("parquet: Options.MaxExpansion: %d is not between 0 and %d", r.MaxExpansion, 1<<30)
 	}
 	if r.RowGroupRows == 0 {
 		r.RowGroupRows = defaultGroupRows
