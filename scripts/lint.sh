@@ -33,7 +33,7 @@ lint() {
 		;;
 	vet) each go vet ./... ;;
 	golangci)
-		out=$(golangci_lint) || die 'cannot build golangci-lint'
+		out=$(golangci_lint) || { bad 'cannot build golangci-lint'; return; }
 		each "$out" run --allow-parallel-runners ./...
 		;;
 	tidy) each go mod tidy -diff ;;
