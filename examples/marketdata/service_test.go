@@ -89,6 +89,16 @@ func TestRunsAfterExpiry(t *testing.T) {
 	})
 }
 
+// The price history is a Parquet file a symbol, where any program finds it.
+func TestTables(t *testing.T) {
+	dir := t.TempDir()
+	object(t, nil, dir)
+	files, err := filepath.Glob(filepath.Join(dir, "tables", "hist", "symbol=*", "interval=*", "period=1y", "*.parquet"))
+	if err != nil || len(files) != 2*31 {
+		t.Errorf("%d table files, %v; want two for each symbol", len(files), err)
+	}
+}
+
 func TestShow(t *testing.T) {
 	stdout, stderr, err := start(t, nil, "--dir", t.TempDir())
 	if err != nil {
