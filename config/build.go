@@ -48,6 +48,11 @@ func (c *Config) Build(ctx context.Context) (ch *chain.Chain, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
+	if c.IgnoreJournal {
+		if policies, err = policies.WithoutDurable(); err != nil {
+			return nil, fmt.Errorf("config: %w", err)
+		}
+	}
 	var tiers []chain.Tier
 	var feed store.Feed
 	defer func() {
@@ -90,6 +95,10 @@ func (c *Config) Build(ctx context.Context) (ch *chain.Chain, err error) {
 }
 
 func (c *Config) chainOptions() *chain.Options {
+	journal := c.Chain.Journal
+	if c.IgnoreJournal {
+		journal = ""
+	}
 	full := map[string]chain.FullPolicy{"block": chain.FullBlock, "through": chain.FullThrough, "reject": chain.FullReject}
 	return &chain.Options{
 		DefaultTTL:      c.Chain.DefaultTTL,
@@ -98,10 +107,12 @@ func (c *Config) chainOptions() *chain.Options {
 		MaxLoads:        c.Chain.MaxLoads,
 		NegativeEntries: c.Chain.NegativeEntries,
 		Pending: chain.PendingOptions{
-			MaxEntries: c.Chain.PendingEntries,
-			MaxBytes:   c.Chain.PendingBytes,
-			WhenFull:   full[c.Chain.WhenFull],
-			Journal:    c.Chain.Journal,
+			MaxEntries:  c.Chain.PendingEntries,
+			MaxBytes:    c.Chain.PendingBytes,
+			WhenFull:    full[c.Chain.WhenFull],
+			MaxAttempts: c.Chain.PendingAttempts,
+			MaxAge:      c.Chain.PendingAge,
+			Journal:     journal,
 		},
 		Keyrings: c.Keyrings,
 		Logger:   c.Logger, OnError: c.OnError, Observer: c.Observer,

@@ -20,6 +20,10 @@ type Config struct {
 	// Keyrings are the key rings that rules name in `encrypt`.
 	Keyrings map[string]*marshal.Keyring `koanf:"-"`
 
+	// IgnoreJournal leaves the journal of durable writes to the program that owns
+	// it, and makes rules that are durable not so. It is for tools.
+	IgnoreJournal bool `koanf:"-"`
+
 	// Logger, OnError and Observer are handed to the chain and the disk tier;
 	// see chain.Options. They are not in the file.
 	Logger   *slog.Logger   `koanf:"-"`
@@ -96,7 +100,9 @@ type Chain struct {
 	NegativeEntries int           `koanf:"negative_entries"`
 	PendingEntries  int           `koanf:"pending_entries"`
 	PendingBytes    int64         `koanf:"pending_bytes"`
-	WhenFull        string        `koanf:"when_full"` // block, through, reject
+	PendingAttempts int           `koanf:"pending_attempts"` // 0: no limit
+	PendingAge      time.Duration `koanf:"pending_age"`      // 0: no limit
+	WhenFull        string        `koanf:"when_full"`        // block, through, reject
 	Journal         string        `koanf:"journal"`
 }
 

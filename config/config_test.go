@@ -359,6 +359,39 @@ func TestBuildDisk(t *testing.T) {
 	}
 }
 
+// A durable write is in the journal, which belongs to one program, and a tool
+// gets along without.
+func TestJournal(t *testing.T) {
+	ctx := context.Background()
+	c := parseDoc(t, "rules: [{keys: 'k:{id}', ttl: 1h, write: back, durable: true}]", "STRATA_DISK_DIR", t.TempDir(), "STRATA_CHAIN_JOURNAL", t.TempDir())
+	ch, err := c.Build(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ch.Close(ctx)
+	if err := chain.NewCache[string](ch, nil).Set(ctx, "k:1", "v"); err != nil {
+		t.Fatal(err)
+	}
+	if err := ch.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	tool := *c
+	tool.Tiers.Disk.ReadOnly = true
+	if _, err := tool.Build(ctx); !errors.Is(err, store.ErrLocked) {
+		t.Errorf("a second chain on the journal: %v", err)
+	}
+	tool.IgnoreJournal = true
+	beside, err := tool.Build(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := chain.NewCache[string](beside, nil).Get(ctx, "k:1")
+	if err != nil || v != "v" {
+		t.Errorf("Get beside the program = %q, %v", v, err)
+	}
+	_ = beside.Close(ctx) // a directory that is open for reading has nothing to flush
+}
+
 // A Redis that is not there leaves a chain that still answers.
 func TestBuildWithoutServer(t *testing.T) {
 	c := parseDoc(t, "tiers: {redis: {host: 127.0.0.1, port: 1}}")

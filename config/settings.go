@@ -89,6 +89,8 @@ func chainSettings() []Setting {
 		{Path: "chain.negative_entries", Default: "16384", Doc: "keys remembered as not found", parse: count(1, math.MaxInt32)},
 		{Path: "chain.pending_entries", Default: "65536", Doc: "writes that may wait for a tier", parse: count(1, math.MaxInt32)},
 		{Path: "chain.pending_bytes", Default: "64MiB", Doc: "and their size", parse: parseSize},
+		{Path: "chain.pending_attempts", Default: "0", Doc: "failures after which a write is given up; 0: never", parse: count(0, math.MaxInt32)},
+		{Path: "chain.pending_age", Default: "0s", Doc: "age at which a write that fails is given up; 0s: never", parse: parseDuration},
 		{Path: "chain.when_full", Default: "block", Doc: "what a write does then: block, through or reject", parse: oneOf("block", "through", "reject")},
 		{Path: "chain.journal", Doc: "directory for the writes of rules with durable: true", parse: parseText},
 	}

@@ -32,3 +32,21 @@ func (s *Set) Restrict(tiers ...string) (*Set, error) {
 	}
 	return b.build()
 }
+
+// WithoutDurable returns the set with durable off in every rule, for a program
+// that has no journal: a tool that looks at what another one keeps.
+func (s *Set) WithoutDurable() (*Set, error) {
+	if s == nil {
+		return nil, nil
+	}
+	b := &builder{}
+	for _, old := range s.rules {
+		r := old.clone()
+		r.Durable = false
+		if r.TTL == 0 {
+			r.TTL = Never
+		}
+		b.add(r, nil)
+	}
+	return b.build()
+}

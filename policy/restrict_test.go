@@ -43,3 +43,24 @@ func TestRestrict(t *testing.T) {
 		t.Errorf("a nil set: %v, %v", got, err)
 	}
 }
+
+func TestWithoutDurable(t *testing.T) {
+	s, err := Parse([]byte("rules:\n- {keys: a, ttl: never, write: back, durable: true}\n- {keys: b, class: hot}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.WithoutDurable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := got.Lookup("a"); a.Durable || a.Write != WriteBack || a.TTL != 0 || a.Line() != 2 {
+		t.Errorf("a = %+v", a)
+	}
+	if !s.Lookup("a").Durable || !reflect.DeepEqual(got.Lookup("b"), s.Lookup("b")) {
+		t.Error("something else changed")
+	}
+	var none *Set
+	if got, err := none.WithoutDurable(); got != nil || err != nil {
+		t.Errorf("a nil set: %v, %v", got, err)
+	}
+}

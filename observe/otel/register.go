@@ -49,6 +49,8 @@ func chainFigures() []figure {
 		{"strata.corrupt", "{entry}", "Entries that failed their check, treated as misses.", true, func(s *chain.Stats) float64 { return float64(s.Corrupt) }, nil},
 		{"strata.fenced_fills", "{fill}", "Fills dropped because a write or delete had come.", true, func(s *chain.Stats) float64 { return float64(s.Fenced) }, nil},
 		{"strata.queue_full", "{write}", "Write-backs that found their queue full.", true, func(s *chain.Stats) float64 { return float64(s.QueueFull) }, nil},
+		{"strata.journal.bytes", "By", "Size of the journal of durable writes.", false, func(s *chain.Stats) float64 { return float64(s.Journal.Bytes) }, nil},
+		{"strata.journal.records", "{write}", "Durable writes that a tier has yet to take.", false, func(s *chain.Stats) float64 { return float64(s.Journal.Records) }, nil},
 		{"strata.negative_entries", "{key}", "Keys remembered as not found.", false, func(s *chain.Stats) float64 { return float64(s.Negatives) }, nil},
 	}
 }
@@ -67,7 +69,7 @@ func tierFigures() []figure {
 		{"strata.tier.pending_entries", "{write}", "Writes that wait for the tier.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Pending.Entries) }},
 		{"strata.tier.pending_bytes", "By", "Size of the writes that wait for the tier.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Pending.Bytes) }},
 		{"strata.tier.pending_age", "s", "Age of the oldest write that waits for the tier.", false, nil, func(t *chain.TierStats) float64 { return t.Pending.Age }},
-		{"strata.tier.lost", "{write}", "Writes that the tier refused for good.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Pending.Lost) }},
+		{"strata.tier.lost", "{write}", "Writes that were given up.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Pending.Lost) }},
 		{"strata.store.entries", "{entry}", "Live entries of the tier's store.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Store.Entries) }},
 		{"strata.store.bytes", "By", "Bytes in use by the tier's store.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Store.Bytes) }},
 		{"strata.store.capacity", "By", "Limit of the bytes in use; 0: none.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Store.Capacity) }},

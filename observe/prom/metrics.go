@@ -56,8 +56,18 @@ func chainMetrics() []one {
 		ofChain("corrupt_total", "Entries that failed their check, treated as misses.", counter, func(s *chain.Stats) float64 { return float64(s.Corrupt) }),
 		ofChain("fenced_fills_total", "Fills dropped because a write or delete had come.", counter, func(s *chain.Stats) float64 { return float64(s.Fenced) }),
 		ofChain("queue_full_total", "Write-backs that found their queue full.", counter, func(s *chain.Stats) float64 { return float64(s.QueueFull) }),
+		ofChain("journal_bytes", "Size of the journal of durable writes.", gauge, func(s *chain.Stats) float64 { return float64(s.Journal.Bytes) }),
+		ofChain("journal_records", "Durable writes that a tier has yet to take.", gauge, func(s *chain.Stats) float64 { return float64(s.Journal.Records) }),
+		ofChain("journal_failed", "1 while the journal takes no writes.", gauge, func(s *chain.Stats) float64 { return flag(s.Journal.Err != nil) }),
 		ofChain("negative_entries", "Keys remembered as not found.", gauge, func(s *chain.Stats) float64 { return float64(s.Negatives) }),
 	}
+}
+
+func flag(set bool) float64 {
+	if set {
+		return 1
+	}
+	return 0
 }
 
 func tierMetrics() []one {
@@ -71,9 +81,10 @@ func tierMetrics() []one {
 		ofTier("tier_pending_entries", "Writes that wait for the tier.", gauge, func(t *chain.TierStats) float64 { return float64(t.Pending.Entries) }),
 		ofTier("tier_pending_bytes", "Size of the writes that wait for the tier.", gauge, func(t *chain.TierStats) float64 { return float64(t.Pending.Bytes) }),
 		ofTier("tier_pending_age_seconds", "Age of the oldest write that waits for the tier.", gauge, func(t *chain.TierStats) float64 { return t.Pending.Age }),
+		ofTier("tier_pending_retries", "Writes that failed and wait for another attempt.", gauge, func(t *chain.TierStats) float64 { return float64(t.Pending.Retries) }),
 		ofTier("tier_flushed_total", "Writes that the tier took from its queue.", counter, func(t *chain.TierStats) float64 { return float64(t.Pending.Flushed) }),
-		ofTier("tier_flush_errors_total", "Flushes that failed and were or will be tried again.", counter, func(t *chain.TierStats) float64 { return float64(t.Pending.Failed) }),
-		ofTier("tier_lost_total", "Writes that the tier refused for good.", counter, func(t *chain.TierStats) float64 { return float64(t.Pending.Lost) }),
+		ofTier("tier_flush_errors_total", "Flushes that failed, in whole or in part.", counter, func(t *chain.TierStats) float64 { return float64(t.Pending.Failed) }),
+		ofTier("tier_lost_total", "Writes that were given up.", counter, func(t *chain.TierStats) float64 { return float64(t.Pending.Lost) }),
 		ofTier("store_entries", "Live entries of the tier's store.", gauge, func(t *chain.TierStats) float64 { return float64(t.Store.Entries) }),
 		ofTier("store_bytes", "Bytes in use by the tier's store.", gauge, func(t *chain.TierStats) float64 { return float64(t.Store.Bytes) }),
 		ofTier("store_capacity_bytes", "Limit of the bytes in use; 0: none.", gauge, func(t *chain.TierStats) float64 { return float64(t.Store.Capacity) }),
