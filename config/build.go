@@ -129,7 +129,7 @@ func (r *Redis) client() (*redisstore.Config, error) {
 			return nil, err
 		}
 	}
-	if r.DB != 0 {
+	if r.DB != 0 || r.ownDB {
 		cfg.DB = r.DB
 	}
 	if r.Username != "" {

@@ -65,6 +65,8 @@ type Redis struct {
 	TTL        time.Duration `koanf:"ttl"`     // bound; 0: none
 	Timeout    time.Duration `koanf:"timeout"` // of a call; 0: the chain's
 	WriteBack  bool          `koanf:"write_back"`
+
+	ownDB bool // DB was set, be it to 0, and wins over that of URL
 }
 
 // Configured reports whether the tier is to be used.

@@ -82,6 +82,7 @@ func TestSampleUncommented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Tiers.Redis.ownDB = false // it was set, to what it is anyway
 	if c.Tiers != plain.Tiers || c.Chain != plain.Chain {
 		t.Errorf("the sample says other defaults:\n%+v\n%+v", c.Tiers, plain.Tiers)
 	}
@@ -189,6 +190,7 @@ func TestServerChoice(t *testing.T) {
 	}{
 		{file, nil, "filehost:1", 4, "p"},
 		{file, []string{"REDIS_PASSWORD", "q", "REDIS_DB", "7"}, "filehost:1", 7, "q"},
+		{file, []string{"STRATA_REDIS_DB", "0"}, "filehost:1", 0, "p"},
 		{file, []string{"REDIS_HOST", "envhost"}, "envhost:6379", 0, ""},
 		{file, []string{"REDIS_HOST", "envhost", "STRATA_REDIS_URL", "redis://own:2"}, "own:2", 0, ""},
 		{"tiers: {redis: {host: filehost}}", []string{"REDIS_URL", "redis://envhost:3"}, "envhost:3", 0, ""},

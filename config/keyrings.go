@@ -93,7 +93,7 @@ const maxKeyFile = 4096
 // key reads a key from where the node says. No error repeats any of it.
 func (l *loader) key(n *yaml.Node) ([]byte, error) {
 	source := n.Value
-	text := ""
+	var text string
 	if name, ok := strings.CutPrefix(source, "env:"); ok {
 		if text, ok = l.env(name); !ok || text == "" {
 			return nil, fmt.Errorf("the variable %s is not set", name)

@@ -183,6 +183,7 @@ func (l *loader) check(cfg *Config) {
 // chooseServer drops the weaker one of url and host.
 func (l *loader) chooseServer(r *Redis) {
 	url, host := l.level["tiers.redis.url"], l.level["tiers.redis.host"]
+	r.ownDB = l.level["tiers.redis.db"] > fromDefault
 	switch {
 	case r.URL == "" || r.Host == "":
 	case url > host:
