@@ -9,9 +9,12 @@ import (
 	"time"
 
 	pq "github.com/parquet-go/parquet-go"
+	"go.uber.org/goleak"
 
 	"github.com/stratacache/strata/marshal/parquet"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Bar is the table that the market-data bot keeps.
 type Bar struct {
