@@ -26,10 +26,19 @@ func Check(client redis.UniversalClient) error {
 	case nil:
 		return ErrNilClient
 	case *redis.Client:
+		if c == nil {
+			return ErrNilClient
+		}
 		respects = c.Options().ContextTimeoutEnabled
 	case *redis.ClusterClient:
+		if c == nil {
+			return ErrNilClient
+		}
 		respects = c.Options().ContextTimeoutEnabled
 	case *redis.Ring:
+		if c == nil {
+			return ErrNilClient
+		}
 		respects = c.Options().ContextTimeoutEnabled
 	default:
 		return nil

@@ -48,3 +48,11 @@ func TestStampMarksCommandsThatHaveNoErrorOfTheirOwn(t *testing.T) {
 		t.Error("a command that succeeded in a pipeline with a failure was stamped")
 	}
 }
+
+func TestNilClientsAreRefused(t *testing.T) {
+	for _, client := range []redis.UniversalClient{nil, (*redis.Client)(nil), (*redis.ClusterClient)(nil), (*redis.Ring)(nil)} {
+		if err := Check(client); !errors.Is(err, ErrNilClient) {
+			t.Errorf("%T: %v", client, err)
+		}
+	}
+}

@@ -27,7 +27,7 @@ func clustered(t testing.TB, c *redistest.Cluster, opts Options) *Store {
 func TestCluster(t *testing.T) {
 	c := redistest.StartCluster(t, 3)
 	t.Run("Conformance", func(t *testing.T) {
-		storetest.Run(t, func(t testing.TB) store.Store { return clustered(t, c, Options{}) }, &storetest.Options{Rounds: 60, DeadlineSlack: arrival})
+		storetest.Run(t, func(t testing.TB) store.Store { return clustered(t, c, Options{}) }, &storetest.Options{Rounds: 20, DeadlineSlack: arrival})
 	})
 	t.Run("Batches", func(t *testing.T) { testClusterBatches(t, c) })
 	t.Run("Reshard", func(t *testing.T) { testReshard(t, c) })
