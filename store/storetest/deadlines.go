@@ -116,6 +116,7 @@ func testExpiry(h *harness) {
 			}
 			time.Sleep(time.Millisecond)
 		}
+		h.waitPast(deadline, key)
 		h.absent(key, fmt.Sprintf("after its TTL of %v", ttl))
 		if m, err := store.GetMany(h.ctx, h.s, []string{key}); err != nil || len(m) != 0 {
 			h.Errorf("GetMany of an expired entry: %v, %v; want nothing", m, err)
