@@ -55,7 +55,7 @@ const rounds = 200
 // arrival is what a write may take to reach the server, which counts a key's time
 // to live from then: so much later than its entry may a key disappear from Scan.
 // (The deadline of a framed entry itself is exact; see TestFramedDeadlines.)
-const arrival = 50 * time.Millisecond
+const arrival = 200 * time.Millisecond
 
 func TestConformanceFramed(t *testing.T) {
 	storetest.Run(t, func(t testing.TB) store.Store { return prefixed(t, Options{}) }, &storetest.Options{Rounds: rounds, DeadlineSlack: arrival})
