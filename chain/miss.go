@@ -260,6 +260,8 @@ func (c *Cache[V]) judge(ctx context.Context, f *flight, p *plan, fd *finding) v
 			return useless
 		}
 		o = c.object(p, v, l, now, &fd.entry, 0, f.epoch)
+	} else if o.fresh < l.fresh || o.expires < l.expires { // memory's bound, counted from the write
+		o = c.object(p, o.value, l, now, &fd.entry, o.loadTime(), f.epoch)
 	}
 	fd.obj = o
 	if now < l.fresh {
