@@ -21,7 +21,7 @@ func (c *Chain) fillMemory(p *plan, key string, obj held, stamp uint64) bool {
 	s := c.fences.of(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.at > stamp || s.busy > 0 {
+	if (s.at > stamp || s.busy > 0) && !c.fences.broken {
 		c.counts.fenced.add(1)
 		return false
 	}

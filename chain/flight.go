@@ -16,6 +16,7 @@ import (
 type flights struct {
 	seed   maphash.Seed
 	shards [256]flightShard
+	broken bool // set by tests only, which must notice
 }
 
 type flightShard struct {
@@ -135,7 +136,7 @@ func (t *flights) forget(key string, version uint64) {
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.m) == 0 {
+	if len(s.m) == 0 || t.broken {
 		return
 	}
 	for k, f := range s.m {

@@ -350,21 +350,24 @@ func drawShape() *rapid.Generator[[]modelTier] {
 	})
 }
 
+// unspoiled is for tests that plant no bug.
+func unspoiled(s store.Store) store.Store { return s }
+
 // bare hides the optional methods of a store.
 type bare struct{ store.Store }
 
 // runModel runs steps on a chain of that shape. It returns what went wrong.
-func runModel(t *testing.T, shape []modelTier, steps []step) (why string) {
+func runModel(t *testing.T, shape []modelTier, steps []step, spoil func(store.Store) store.Store) (why string) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &model{keys: map[string]*belief{}, lossy: true, healed: time.Now().Add(-time.Hour)}
 		var tiers []chain.Tier
 		for i, s := range shape {
 			if s.objects >= 0 {
-				tiers = append(tiers, chain.Tier{Name: "memory", Store: newObjects(s.objects), TTL: 20 * time.Second})
+				tiers = append(tiers, chain.Tier{Name: "memory", Store: spoil(newObjects(s.objects)), TTL: 20 * time.Second})
 				continue
 			}
 			m.lossy = false
-			var inner store.Store = newMap()
+			inner := spoil(newMap())
 			if s.noFiller {
 				inner = bare{inner}
 			}
@@ -381,6 +384,7 @@ func runModel(t *testing.T, shape []modelTier, steps []step) (why string) {
 				why = fmt.Sprintf("step %d, %v: %s", i, s, why)
 				break
 			}
+			synctest.Wait() // a fill is not to meet with the next step's fault
 		}
 		if why == "" {
 			why = m.quiesce(ctx)
@@ -416,7 +420,7 @@ func (m *model) quiesce(ctx context.Context) string {
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		shape, steps := drawShape().Draw(rt, "shape"), drawSteps().Draw(rt, "steps")
-		if why := runModel(t, shape, steps); why != "" { // the steps, not the draws, are what people read
+		if why := runModel(t, shape, steps, unspoiled); why != "" { // the steps, not the draws, are what people read
 			rt.Logf("shape %+v", shape)
 			for i, s := range steps {
 				rt.Logf("%2d %v", i, s)

@@ -1,0 +1,7 @@
+package chain
+
+// BreakFences plants a bug in c: fills and walks do not notice writes.
+func BreakFences(c *Chain) { c.fences.broken = true }
+
+// BreakFlights plants a bug in c: readers join flights that began before a write.
+func BreakFlights(c *Chain) { c.flights.broken = true }
