@@ -102,6 +102,9 @@ func (c *Chain) learn(ctx context.Context, tags []string) {
 			return err
 		})
 		heard = heard && (err == nil || refuses(err))
+		if err != nil && isFault(err) {
+			c.report(tierError("get", t.Name, keys[0], err))
+		}
 		for key, e := range entries {
 			if len(e.Value) == 8 {
 				found[key] = max(found[key], binary.BigEndian.Uint64(e.Value))
