@@ -19,6 +19,7 @@ import (
 
 // events is an observer that writes down what it is told.
 type events struct {
+	chain.NopObserver
 	mu  sync.Mutex
 	log []string
 }

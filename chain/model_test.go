@@ -94,8 +94,9 @@ func (m *model) of(key string) *belief {
 	return m.keys[key]
 }
 
-// troubled reports whether tiers may fail just now: breakers stay open for a while.
-func (m *model) troubled() bool { return m.broken > 0 || time.Since(m.healed) < 3*time.Second }
+// troubled reports whether tiers may fail just now, or lag behind: breakers stay
+// open for a while, and what failed is tried again later.
+func (m *model) troubled() bool { return m.broken > 0 || time.Since(m.healed) < 10*time.Second }
 
 func (m *model) life(key string) (fresh, dead time.Time) {
 	now := time.Now()
@@ -144,6 +145,16 @@ func (m *model) missable(key string, isRed bool) bool {
 	return false
 }
 
+// other reports whether key may hold a value of the other type.
+func (m *model) other(key string, isRed bool) bool {
+	for _, f := range m.of(key).may {
+		if f.red != isRed {
+			return true
+		}
+	}
+	return false
+}
+
 // saw checks an answer: n is the value read, loaded what the loader gave (0: it
 // was not called).
 func (m *model) saw(key string, isRed bool, n, loaded int, err error) string {
@@ -152,8 +163,8 @@ func (m *model) saw(key string, isRed bool, n, loaded int, err error) string {
 	case loaded != 0 && !m.missable(key, isRed) && !m.troubled():
 		return fmt.Sprintf("loaded %s although it is there: %v", key, b.may)
 	case loaded != 0 && err == nil && n == loaded:
-		if m.troubled() { // a tier that could not be asked may hold what was there, and lacks this
-			b.may[loaded], b.absent = m.fact(key, isRed), true
+		if m.troubled() || m.other(key, isRed) { // a tier that could not be asked, or is yet to take
+			b.may[loaded], b.absent = m.fact(key, isRed), true // a write, may hold that and lack this
 		} else {
 			m.wrote(key, loaded, m.fact(key, isRed), nil)
 		}
@@ -404,7 +415,7 @@ func runModel(t *testing.T, shape []modelTier, steps []step, spoil func(store.St
 // chain that is well.
 func (m *model) quiesce(ctx context.Context) string {
 	m.fault(step{op: "heal"})
-	time.Sleep(6 * time.Second)
+	time.Sleep(11 * time.Second)
 	if err := m.c.Flush(ctx); err != nil {
 		return fmt.Sprintf("flush at the end: %v", err)
 	}
