@@ -81,10 +81,16 @@ func (l *recordList) remove(r *record) {
 	l.n--
 }
 
-// ack says that a tier has taken a record.
+// ack says that tiers have taken a record, or that nobody is owed it any more.
 type ack struct {
-	tier int
-	seq  uint64
+	r    *record
+	mask uint64
+}
+
+// syncer is a store that buffers what it has taken. It is asked to make that
+// durable before the journal lets go of it.
+type syncer interface {
+	Sync(ctx context.Context) error
 }
 
 // inFlight counts the operations of a key between their stamp and their slot, and
@@ -217,24 +223,20 @@ func (r *record) dropMask(mask uint64, note bool) {
 	l := r.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	mask &= r.owed
-	r.owed &^= mask
 	if note && r.seq != 0 {
-		l.note(r.seq, mask)
-	}
-	if r.owed == 0 && r.linked {
-		l.live.remove(r)
-		l.bytes -= r.size
+		l.acks = append(l.acks, ack{r, mask & r.owed})
+	} else {
+		l.forgive(r, mask)
 	}
 	signal(l.wake)
 }
 
-// note adds acks for the tiers in mask. mu is held.
-func (l *ledger) note(seq, mask uint64) {
-	for i := 0; mask>>i != 0; i++ {
-		if mask>>i&1 != 0 {
-			l.acks = append(l.acks, ack{i, seq})
-		}
+// forgive removes tiers from those that are owed r. mu is held.
+func (l *ledger) forgive(r *record, mask uint64) {
+	r.owed &^= mask
+	if r.owed == 0 && r.linked {
+		l.live.remove(r)
+		l.bytes -= r.size
 	}
 }
 
@@ -274,27 +276,45 @@ func (l *ledger) tend(ctx context.Context) error {
 	return l.trim(ctx)
 }
 
-// writeAcks hands the acks to the journal.
+// writeAcks hands the acks to the journal, once the tiers have made durable what
+// they took.
 func (l *ledger) writeAcks(ctx context.Context) error {
 	l.acking.Lock()
 	defer l.acking.Unlock()
 	l.mu.Lock()
 	acks := l.acks
 	l.acks = nil
-	l.mu.Unlock()
-	if len(acks) == 0 {
-		return nil
-	}
 	byTier := make(map[int][]uint64)
 	for _, a := range acks {
-		byTier[a.tier] = append(byTier[a.tier], a.seq)
+		for i := 0; a.mask>>i != 0; i++ {
+			if a.mask>>i&1 != 0 {
+				byTier[i] = append(byTier[i], a.r.seq)
+			}
+		}
 	}
+	l.mu.Unlock()
+	err := l.enqueueAcks(ctx, byTier)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.acks = append(acks, l.acks...)
+		return err
+	}
+	for _, a := range acks {
+		l.forgive(a.r, a.mask)
+	}
+	return nil
+}
+
+func (l *ledger) enqueueAcks(ctx context.Context, byTier map[int][]uint64) error {
 	for i, seqs := range byTier {
-		_, err := l.j.Enqueue(ctx, ackRecord, appendAck(nil, l.c.tiers[i].Name, seqs))
-		if err != nil {
-			l.mu.Lock()
-			l.acks = append(l.acks, acks...) // some twice, which does not matter
-			l.mu.Unlock()
+		t := l.c.tiers[i]
+		if s, ok := t.Store.(syncer); ok {
+			if err := t.guard(ctx, s.Sync); err != nil {
+				return tierError("sync", t.Name, "", err)
+			}
+		}
+		if _, err := l.j.Enqueue(ctx, ackRecord, appendAck(nil, t.Name, seqs)); err != nil {
 			return err
 		}
 	}

@@ -34,25 +34,39 @@ func (l *ledger) trim(ctx context.Context) error {
 func (l *ledger) rewrite(ctx context.Context) error {
 	end := l.j.Rotate()
 	for {
-		l.mu.Lock()
-		r := l.live.first
-		if r == nil || r.floor >= end || r.seq == 0 {
-			l.mu.Unlock()
-			return errors.Join(l.writeAcks(ctx), l.j.Sync(ctx))
-		}
-		mask, old := r.owed, r.seq
-		l.live.remove(r)
-		r.floor = l.j.Next()
-		l.live.push(r)
-		l.mu.Unlock()
-		if err := l.appendAgain(ctx, r, mask); err != nil {
-			l.mu.Lock()
-			r.floor = min(r.floor, old) // it is still where it was
-			l.refile(r)
-			l.mu.Unlock()
+		done, err := l.rewriteOne(ctx, end)
+		if err != nil {
 			return err
 		}
+		if done {
+			return errors.Join(l.writeAcks(ctx), l.j.Sync(ctx))
+		}
 	}
+}
+
+// rewriteOne appends the oldest record anew, unless there is none before end.
+func (l *ledger) rewriteOne(ctx context.Context, end uint64) (done bool, err error) {
+	l.acking.Lock() // acks name the record's place
+	defer l.acking.Unlock()
+	l.mu.Lock()
+	r := l.live.first
+	if r == nil || r.floor >= end || r.seq == 0 {
+		l.mu.Unlock()
+		return true, nil
+	}
+	mask, old := r.owed, r.seq
+	l.live.remove(r)
+	r.floor = l.j.Next()
+	l.live.push(r)
+	l.mu.Unlock()
+	if err := l.appendAgain(ctx, r, mask); err != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		r.floor = min(r.floor, old) // it is still where it was
+		l.refile(r)
+		return false, err
+	}
+	return false, nil
 }
 
 // refile moves a record that kept its old place to the front. mu is held.
@@ -67,8 +81,8 @@ func (l *ledger) refile(r *record) {
 	l.live.n++
 }
 
-// appendAgain writes r at the journal's end for the tiers in mask. Those that took
-// it meanwhile are noted for the new place too.
+// appendAgain writes r at the journal's end for the tiers in mask. Acks are written
+// by the same goroutine, and name the new place from now on.
 func (l *ledger) appendAgain(ctx context.Context, r *record, mask uint64) error {
 	op := r.op
 	op.tiers = nil
@@ -88,6 +102,5 @@ func (l *ledger) appendAgain(ctx context.Context, r *record, mask uint64) error 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r.seq = t.Seq
-	l.note(t.Seq, mask&^r.owed)
 	return nil
 }

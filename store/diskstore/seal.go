@@ -300,6 +300,21 @@ func (s *Store) commitMaybe(sealed uint64, change func([]*seg) []*seg, also func
 	return false, nil
 }
 
+// Sync puts all that has been written so far on the disk, whatever Options.Sync
+// says, where Open finds it again. It costs one sync of the journal.
+func (s *Store) Sync(ctx context.Context) error {
+	if err := s.check(ctx, "sync", ""); err != nil {
+		return err
+	}
+	if s.opts.ReadOnly {
+		return nil
+	}
+	if err := s.j.Sync(ctx); err != nil {
+		return s.writeError("sync", "", err)
+	}
+	return nil
+}
+
 // Flush seals all that has been written so far: it is then on the disk, whatever
 // Sync says, and visible to other programs.
 func (s *Store) Flush(ctx context.Context) error {

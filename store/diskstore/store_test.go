@@ -2,6 +2,7 @@ package diskstore
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -51,5 +52,26 @@ func TestStore(t *testing.T) {
 				return reopen(t)
 			}, &storetest.Options{Reopen: reopen, Rounds: 200})
 		})
+	}
+}
+
+// What was written lazily is on the disk after Sync.
+func TestSync(t *testing.T) {
+	ctx := context.Background()
+	s, err := Open(t.TempDir(), &Options{Sync: SyncNever})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Set(ctx, "k", store.Entry{Value: []byte("v")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Sync(ctx); err != nil {
+		t.Errorf("Sync: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Sync(ctx); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("Sync after Close: %v; want store.ErrClosed", err)
 	}
 }
