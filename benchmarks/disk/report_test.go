@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -215,6 +216,8 @@ func reads(t *testing.T, keys, size, rounds int) []string {
 		}
 		open[n] = openAt(t, n, d, settings{})
 	}
+	runtime.LockOSThread() // for cpuTime
+	defer runtime.UnlockOSThread()
 	buf := make([]byte, 0, size)
 	per := min(keys, 100_000)
 	for r := range rounds + 1 {
@@ -227,7 +230,7 @@ func reads(t *testing.T, keys, size, rounds int) []string {
 				ops = per / 20
 			}
 			rng := rand.New(rand.NewPCG(1, uint64(r)))
-			start := time.Now()
+			start := cpuTime()
 			for range ops {
 				i := rng.IntN(keys)
 				v, ok, err := e.get(buf[:0], keyOf(kb[:], i))
@@ -236,16 +239,16 @@ func reads(t *testing.T, keys, size, rounds int) []string {
 				}
 			}
 			if r > 0 { // the first round warms the caches
-				get.add(n, time.Since(start)/time.Duration(ops))
+				get.add(n, (cpuTime()-start)/time.Duration(ops))
 			}
-			start = time.Now()
+			start = cpuTime()
 			for range ops {
 				if _, ok, err := e.get(buf[:0], keyOf(kb[:], keys+rng.IntN(keys))); ok || err != nil {
 					t.Fatalf("%s: absent key: %v %v", engines[n].name, ok, err)
 				}
 			}
 			if r > 0 {
-				miss.add(n, time.Since(start)/time.Duration(ops))
+				miss.add(n, (cpuTime()-start)/time.Duration(ops))
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -65,7 +66,8 @@ func (s *Store) tablePath(key string) (rel string, ok bool) {
 // of a rule would trip over one that is not Parquet.
 func isTable(e *store.Entry) bool {
 	magic := []byte("PAR1")
-	return e.Codec == tableCodec && len(e.Value) >= 12 && bytes.HasPrefix(e.Value, magic) && bytes.HasSuffix(e.Value, magic)
+	name, _, _ := strings.Cut(e.Codec, "+") // what follows is a fingerprint
+	return name == tableCodec && len(e.Value) >= 12 && bytes.HasPrefix(e.Value, magic) && bytes.HasSuffix(e.Value, magic)
 }
 
 // lockKey keeps other writers of a key with a table path away.
