@@ -34,7 +34,7 @@ func newValues(size int) *values {
 }
 
 func (v *values) at(i, size int) []byte {
-	off := (i * 67) % (1 << 20)
+	off := (i * 8_171_717) % (1 << 20)
 	return v.pool[off : off+size : off+size]
 }
 

@@ -3,6 +3,7 @@ package diskstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"runtime/debug"
 	"slices"
@@ -13,10 +14,10 @@ import (
 	"github.com/stratacache/strata/store/diskstore/internal/segment"
 )
 
-// A Load gathers so many bytes in memory for a segment, and makes at most so
-// many segments.
+// A Load gathers so many bytes in memory for a segment, twice, and makes at most
+// so many segments.
 const (
-	loadBytes = 128 << 20
+	loadBytes = 64 << 20
 	loadMax   = 1 << 16
 )
 
@@ -63,19 +64,27 @@ func (s *Store) Load(ctx context.Context, entries iter.Seq2[string, store.Entry]
 	return nil
 }
 
-// loader is a Load under way.
+// loader is a Load under way. One segment is written while the next is gathered.
 type loader struct {
-	s     *Store
-	ctx   context.Context
-	seq   uint64 // of the first segment
-	rows  []loadRow
+	s       *Store
+	ctx     context.Context
+	seq     uint64 // of the first segment
+	cur     *chunk
+	writing chan error // of the chunk being written; nil: none
+	added   []*seg     // newest first
+	older   []*seg
+	dead    []superseded
+	count   uint64
+}
+
+// chunk is what becomes one segment.
+type chunk struct {
+	slabs [][]loadRow // of slabRows each, so that growing copies nothing
 	order []loadRef
 	bytes int64
-	added []*seg // newest first
-	older []*seg
-	dead  []superseded
-	count uint64
 }
+
+const slabRows = 4096
 
 type loadRow struct {
 	key string
@@ -86,6 +95,19 @@ type loadRow struct {
 type loadRef struct {
 	hash segment.Hash
 	n    uint32 // in order of arrival
+}
+
+func (c *chunk) row(n uint32) *loadRow { return &c.slabs[n/slabRows][n%slabRows] }
+
+func (c *chunk) add(h segment.Hash, key string, e store.Entry) {
+	n := len(c.order)
+	if n%slabRows == 0 {
+		c.slabs = append(c.slabs, make([]loadRow, 0, slabRows))
+	}
+	last := &c.slabs[len(c.slabs)-1]
+	*last = append(*last, loadRow{key, e})
+	c.order = append(c.order, loadRef{h, uint32(n)})
+	c.bytes += int64(segment.RowBytes(len(key), len(e.Value)))
 }
 
 // begin takes sequences for the segments, so that they are newer than all that
@@ -116,38 +138,52 @@ func (l *loader) begin() error {
 }
 
 func (l *loader) add(key string, e store.Entry) error {
-	l.order = append(l.order, loadRef{segment.HashKey(l.s.seed, key), uint32(len(l.rows))})
-	l.rows = append(l.rows, loadRow{key, e})
-	l.bytes += int64(segment.RowBytes(len(key), len(e.Value)))
-	if l.bytes >= min(loadBytes, l.s.maxOutput()) {
+	if l.cur == nil {
+		l.cur = &chunk{}
+	}
+	l.cur.add(segment.HashKey(l.s.seed, key), key, e)
+	if l.cur.bytes >= min(loadBytes, l.s.maxOutput()) {
 		return l.flush()
 	}
 	return nil
 }
 
-// flush writes the rows gathered as a segment.
+// flush begins to write the rows gathered, once the chunk before is written.
 func (l *loader) flush() error {
-	if len(l.rows) == 0 {
-		return nil
+	if err := l.join(); err != nil || l.cur == nil {
+		return err
 	}
-	s := l.s
 	seq := l.seq + l.count
 	if l.count++; l.count > loadMax {
 		return store.ErrTooLarge
 	}
-	slices.SortFunc(l.order, func(a, b loadRef) int {
-		if c := a.hash.Compare(b.hash); c != 0 {
-			return c
-		}
-		return cmp.Compare(b.n, a.n) // the last of a key first
-	})
+	c, done := l.cur, make(chan error, 1)
+	l.cur, l.writing = nil, done
+	go func() { done <- l.segment(c, seq) }()
+	return nil
+}
+
+// join waits for the chunk that is being written.
+func (l *loader) join() error {
+	if l.writing == nil {
+		return nil
+	}
+	err := <-l.writing
+	l.writing = nil
+	return err
+}
+
+// segment writes a chunk as a segment.
+func (l *loader) segment(c *chunk, seq uint64) error {
+	s := l.s
+	sortRefs(c.order)
 	w, err := segment.Create(s.fs, kvDir, segment.WriterOptions{
-		ID: s.newID(), Seed: s.seed, Rows: len(l.rows), Now: time.Now().UnixMicro(), MinSeq: seq, MaxSeq: seq,
+		ID: s.newID(), Seed: s.seed, Rows: len(c.order), Now: time.Now().UnixMicro(), MinSeq: seq, MaxSeq: seq,
 	})
 	if err != nil {
 		return err
 	}
-	if err := l.write(w); err != nil {
+	if err := l.write(w, c); err != nil {
 		w.Abort()
 		return err
 	}
@@ -157,12 +193,20 @@ func (l *loader) flush() error {
 	}
 	s.n.sealedBytes.Add(uint64(w.Size()))
 	l.added = append(added, l.added...)
-	clear(l.rows)
-	l.rows, l.order, l.bytes = l.rows[:0], l.order[:0], 0
 	return nil
 }
 
-func (l *loader) write(w *segment.Writer) (err error) {
+// sortRefs sorts by hash, and the rows of one key latest first.
+func sortRefs(order []loadRef) {
+	slices.SortFunc(order, func(a, b loadRef) int {
+		if c := a.hash.Compare(b.hash); c != 0 {
+			return c
+		}
+		return cmp.Compare(b.n, a.n) // the last of a key first
+	})
+}
+
+func (l *loader) write(w *segment.Writer, c *chunk) (err error) {
 	defer func(old bool) {
 		debug.SetPanicOnFault(old)
 		if r := recover(); r != nil {
@@ -170,10 +214,11 @@ func (l *loader) write(w *segment.Writer) (err error) {
 		}
 	}(debug.SetPanicOnFault(true))
 	now := time.Now().UnixMicro()
+	stamp := l.s.stamps(len(c.order))
 	var row segment.Row
-	for i, ref := range l.order {
-		r := &l.rows[ref.n]
-		if i > 0 && ref.hash == l.order[i-1].hash && r.key == l.rows[l.order[i-1].n].key {
+	for i, ref := range c.order {
+		r := c.row(ref.n)
+		if i > 0 && ref.hash == c.order[i-1].hash && r.key == c.row(c.order[i-1].n).key {
 			continue
 		}
 		if i%1024 == 0 && l.ctx.Err() != nil {
@@ -183,7 +228,7 @@ func (l *loader) write(w *segment.Writer) (err error) {
 		hides := l.s.supersedes(l.added, &p, &l.dead) || l.s.supersedes(l.older, &p, &l.dead)
 		row = segment.Row{
 			Hash: ref.hash, Value: r.e.Value, Expires: journal.Micros(r.e.Expires), Fresh: journal.Micros(r.e.FreshUntil()),
-			Written: l.s.stamp(), Version: r.e.Version, Codec: r.e.Codec,
+			Written: stamp + int64(i), Version: r.e.Version, Codec: r.e.Codec,
 		}
 		row.SetKey(r.key, r.e.Tags)
 		if row.Expires <= now {
@@ -202,7 +247,7 @@ func (l *loader) write(w *segment.Writer) (err error) {
 // end makes the segments live, where their sequences put them.
 func (l *loader) end() error {
 	s := l.s
-	if err := l.flush(); err != nil {
+	if err := errors.Join(l.flush(), l.join()); err != nil {
 		l.abort()
 		return err
 	}
@@ -242,6 +287,7 @@ func (l *loader) end() error {
 
 // abort removes the segments written so far, which no reader has seen.
 func (l *loader) abort() {
+	_ = l.join()
 	for _, g := range l.added {
 		_ = l.s.fs.Remove(segment.Name(kvDir, g.Meta.ID))
 		_ = l.s.fs.Remove(segment.IndexName(kvDir, g.Meta.ID))

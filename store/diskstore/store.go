@@ -174,12 +174,15 @@ func (s *Store) checkKey(ctx context.Context, op, key string) error {
 }
 
 // stamp returns the time of a write, in microseconds: later than all before it.
-func (s *Store) stamp() int64 {
+func (s *Store) stamp() int64 { return s.stamps(1) }
+
+// stamps returns the first of n consecutive times for n writes.
+func (s *Store) stamps(n int) int64 {
 	now := time.Now().UnixMicro()
 	for {
 		last := s.written.Load()
 		next := max(now, last+1)
-		if s.written.CompareAndSwap(last, next) {
+		if s.written.CompareAndSwap(last, next+int64(n)-1) {
 			return next
 		}
 	}
