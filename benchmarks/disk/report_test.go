@@ -98,7 +98,8 @@ func (r *result) line() string {
 			b.WriteString(" - |")
 			continue
 		}
-		if n > 0 && (best == 0 || m < best) {
+		peer := n > 0 && !(engines[n].name == "files" && strings.HasPrefix(r.what, "open"))
+		if peer && (best == 0 || m < best) {
 			best = m
 		}
 		fmt.Fprintf(&b, " %v |", round(m))
@@ -275,17 +276,22 @@ func puts(t *testing.T, rounds int) []string {
 	}
 	next := 0
 	for r := range rounds + 1 {
-		for n, e := range open {
-			start := time.Now()
-			for i := range ops {
-				if err := e.put(keyOf(make([]byte, keyLen), next+i), vals.at(i, size)); err != nil {
+		// A lone writer's puts are taken in turns, one by one: the disk's moods
+		// meet all engines.
+		for i := range ops {
+			for k := range open {
+				n := (i + k) % len(open)
+				start := time.Now()
+				if err := open[n].put(keyOf(make([]byte, keyLen), next+i), vals.at(i, size)); err != nil {
 					t.Fatal(engines[n].name, err)
 				}
+				if r > 0 {
+					single.add(n, time.Since(start))
+				}
 			}
-			if r > 0 {
-				single.add(n, time.Since(start)/ops)
-			}
-			start = time.Now()
+		}
+		for n, e := range open {
+			start := time.Now()
 			total := ops * 16
 			if engines[n].name == "files" {
 				total = ops

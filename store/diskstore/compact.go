@@ -306,7 +306,7 @@ func (s *Store) throttle() func(int) {
 		return nil
 	}
 	start := time.Now()
-	var total atomic.Int64
+	var total atomic.Int64 // a segment's two files are written side by side
 	return func(n int) {
 		ahead := time.Duration(float64(total.Add(int64(n)))/float64(rate)*float64(time.Second)) - time.Since(start)
 		if ahead > 2*time.Millisecond {

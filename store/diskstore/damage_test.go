@@ -184,7 +184,7 @@ func TestMutations(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	rounds := 400
+	rounds := 150
 	if os.Getenv("STRATA_TORTURE") != "" {
 		rounds = 100_000
 	}

@@ -50,7 +50,7 @@ func TestStore(t *testing.T) {
 			storetest.Run(t, func(t testing.TB) store.Store {
 				dir = t.TempDir()
 				return reopen(t)
-			}, &storetest.Options{Reopen: reopen, Rounds: 200})
+			}, &storetest.Options{Reopen: reopen, Rounds: 60})
 		})
 	}
 }
