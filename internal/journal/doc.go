@@ -12,8 +12,9 @@
 //
 // # Durability
 //
-// One goroutine writes. It takes all that has been appended since its last
-// write, writes and syncs it in one go, and wakes those who wait: group commit.
+// One goroutine writes at a time. It takes all that has been appended since the
+// last write, writes and syncs it in one go, and wakes those who wait: group
+// commit.
 // When a write or a sync fails, the file is abandoned and never synced again: a
 // later fsync may report success for data that the kernel has dropped (Rebello
 // et al., "Can Applications Recover from fsync Failures?", 2020). All appends

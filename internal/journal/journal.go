@@ -118,7 +118,8 @@ type Journal struct {
 	files   []file // in order; the last may be the current one
 	spares  []spareFile
 
-	w writer // owned by the writing goroutine
+	wmu sync.Mutex // held by whoever writes
+	w   writer
 }
 
 // file is one file of the journal.
@@ -229,7 +230,8 @@ type Ticket struct {
 
 // Enqueue adds a record without waiting for the disk: the order of Enqueue
 // calls is the order of the journal. It blocks only while too much is pending.
-// The parts are copied.
+// The parts are copied. Under SyncAlways nothing is written before somebody
+// calls Wait or Sync.
 func (j *Journal) Enqueue(ctx context.Context, kind byte, payload ...[]byte) (Ticket, error) {
 	size := 0
 	for _, p := range payload {
@@ -261,7 +263,9 @@ func (j *Journal) Enqueue(ctx context.Context, kind byte, payload ...[]byte) (Ti
 	j.fileSize += total
 	j.pending += int(total)
 	j.mu.Unlock()
-	j.signal()
+	if j.opts.Sync != SyncAlways {
+		j.signal()
+	}
 	return t, nil
 }
 
@@ -343,6 +347,18 @@ func (j *Journal) signal() {
 func (j *Journal) Wait(ctx context.Context, t Ticket) error {
 	if j.opts.Sync != SyncAlways {
 		return nil
+	}
+	// A lone caller that cannot be interrupted writes by itself, which spares it
+	// two changes of goroutine. Where somebody writes already, the writing
+	// goroutine takes over, which gathers larger batches.
+	if ctx.Done() == nil && j.wmu.TryLock() {
+		more := j.lead(t.b)
+		j.wmu.Unlock()
+		if more {
+			j.signal()
+		}
+	} else {
+		j.signal()
 	}
 	return wait(ctx, t.b)
 }

@@ -15,7 +15,7 @@ const (
 	maxZero = 2 << 20
 )
 
-// writer is the state of the writing goroutine.
+// writer is the state of whoever holds wmu.
 type writer struct {
 	f      vfs.File
 	num    uint64
@@ -38,11 +38,9 @@ func (j *Journal) run() {
 			j.drain()
 		case <-timer.C:
 			armed = false
-			if err := j.syncFile(); err != nil {
-				j.fail(err)
-			}
+			j.syncDue()
 		}
-		if j.w.dirty && !armed && j.opts.Sync == SyncInterval {
+		if !armed && j.opts.Sync == SyncInterval && j.isDirty() {
 			timer.Reset(j.opts.Interval)
 			armed = true
 		}
@@ -55,6 +53,20 @@ func (j *Journal) run() {
 	}
 }
 
+func (j *Journal) syncDue() {
+	j.wmu.Lock()
+	defer j.wmu.Unlock()
+	if err := j.syncFile(); err != nil {
+		j.fail(err)
+	}
+}
+
+func (j *Journal) isDirty() bool {
+	j.wmu.Lock()
+	defer j.wmu.Unlock()
+	return j.w.dirty
+}
+
 func (j *Journal) isClosed() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -63,21 +75,40 @@ func (j *Journal) isClosed() bool {
 
 // drain writes batches until none is left.
 func (j *Journal) drain() {
-	for {
-		b := j.take()
-		if b == nil {
-			return
-		}
-		if err := j.write(b); err != nil {
-			b.err = err
-			j.fail(err)
-		}
-		j.recycle(b)
-		close(b.done)
+	j.wmu.Lock()
+	defer j.wmu.Unlock()
+	for b := j.take(); b != nil; b = j.take() {
+		j.settleBatch(b)
 		if j.opts.Sync == SyncAlways {
 			j.gather(b.n)
 		}
 	}
+}
+
+// lead writes batches up to and including one. more is true where others wait.
+func (j *Journal) lead(until *batch) (more bool) {
+	for {
+		select {
+		case <-until.done:
+			return j.waiting() > 0
+		default:
+		}
+		b := j.take()
+		if b == nil {
+			return false
+		}
+		j.settleBatch(b)
+	}
+}
+
+// settleBatch writes a batch and wakes those who wait for it.
+func (j *Journal) settleBatch(b *batch) {
+	if err := j.write(b); err != nil {
+		b.err = err
+		j.fail(err)
+	}
+	j.recycle(b)
+	close(b.done)
 }
 
 // take removes the oldest batch from the queue.
@@ -236,6 +267,8 @@ func (j *Journal) fail(err error) {
 
 // closeFile ends the current file.
 func (j *Journal) closeFile() {
+	j.wmu.Lock()
+	defer j.wmu.Unlock()
 	if j.w.f == nil {
 		return
 	}
