@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stratacache/strata/internal/vfs"
@@ -118,8 +119,9 @@ type Journal struct {
 	files   []file // in order; the last may be the current one
 	spares  []spareFile
 
-	wmu sync.Mutex // held by whoever writes
-	w   writer
+	wmu     sync.Mutex // held by whoever writes
+	w       writer
+	crowded atomic.Bool // the last batch was of several records
 }
 
 // file is one file of the journal.
@@ -349,9 +351,9 @@ func (j *Journal) Wait(ctx context.Context, t Ticket) error {
 		return nil
 	}
 	// A lone caller that cannot be interrupted writes by itself, which spares it
-	// two changes of goroutine. Where somebody writes already, the writing
-	// goroutine takes over, which gathers larger batches.
-	if ctx.Done() == nil && j.wmu.TryLock() {
+	// two changes of goroutine. Among others it leaves that to the writing
+	// goroutine, which gathers larger batches.
+	if ctx.Done() == nil && !j.crowded.Load() && j.wmu.TryLock() {
 		more := j.lead(t.b)
 		j.wmu.Unlock()
 		if more {

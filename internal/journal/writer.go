@@ -108,6 +108,9 @@ func (j *Journal) settleBatch(b *batch) {
 		j.fail(err)
 	}
 	j.recycle(b)
+	if b.n > 0 {
+		j.crowded.Store(b.n > 1)
+	}
 	close(b.done)
 }
 

@@ -1,0 +1,81 @@
+package disk
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// TestScale shows that reads and opening do not slow down as the store grows.
+// STRATA_BENCH_SCALE=1 runs it, with up to 10 million keys.
+func TestScale(t *testing.T) {
+	if os.Getenv("STRATA_BENCH_SCALE") == "" {
+		t.Skip("set STRATA_BENCH_SCALE=1")
+	}
+	const size = 64
+	vals := newValues(size)
+	fmt.Println("| keys | open | get into a buffer | miss | heap after open |\n|---|---|---|---|---|")
+	for _, keys := range []int{200_000, 2_000_000, 10_000_000} {
+		dir := filepath.Join(baseDir(t), fmt.Sprint(keys))
+		e := openAt(t, 0, dir, settings{})
+		buf := make([]byte, 0, keyLen)
+		if err := e.load(keys, func(i int) []byte { return keyOf(buf, i) }, func(i int) []byte { return vals.at(i, size) }); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.close(); err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		var opened []time.Duration
+		for range 5 {
+			start := time.Now()
+			e = openAt(t, 0, dir, settings{})
+			opened = append(opened, time.Since(start))
+			if err := e.close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e = openAt(t, 0, dir, settings{})
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		get, miss := measure(t, e, keys, size)
+		fmt.Printf("| %d | %v | %v | %v | %d KiB |\n", keys, round(median(opened)), get, miss, (int64(after.HeapAlloc)-int64(before.HeapAlloc))>>10)
+		if err := e.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// measure returns the processor time of a get and a miss.
+func measure(t *testing.T, e engine, keys, size int) (get, miss time.Duration) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const ops = 200_000
+	var kb [keyLen]byte
+	buf := make([]byte, 0, size)
+	var gets, misses []time.Duration
+	for r := range 5 {
+		rng := rand.New(rand.NewPCG(2, uint64(r)))
+		start := cpuTime()
+		for range ops {
+			if _, ok, err := e.get(buf[:0], keyOf(kb[:], rng.IntN(keys))); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+		}
+		gets = append(gets, (cpuTime()-start)/ops)
+		start = cpuTime()
+		for range ops {
+			if _, ok, err := e.get(buf[:0], keyOf(kb[:], keys+rng.IntN(keys))); ok || err != nil {
+				t.Fatal(ok, err)
+			}
+		}
+		misses = append(misses, (cpuTime()-start)/ops)
+	}
+	return median(gets), median(misses)
+}
