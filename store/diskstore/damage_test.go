@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stratacache/strata/internal/vfs"
@@ -266,6 +267,35 @@ func TestMissingFiles(t *testing.T) {
 			t.Error("nothing is left after the manifest was lost")
 		}
 		_ = s.Close()
+	}
+}
+
+// TestOpenShortOfResources makes each call of opening fail as if descriptors
+// were short: the store does not open, or opens whole, and nothing is lost.
+func TestOpenShortOfResources(t *testing.T) {
+	files := images(t, damagedStore(t))
+	const ops = vfs.OpOpen | vfs.OpMap | vfs.OpRead | vfs.OpReadDir | vfs.OpStat | vfs.OpCreate
+	for _, lost := range []string{"", manifestName, "kv/00000002.idx"} {
+		for n := int64(1); n < 60; n++ {
+			fsys := fsOf(t, files)
+			if lost != "" {
+				if err := fsys.Remove(lost); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s, err := Open("", &Options{fs: vfs.Faulty(fsys, vfs.FailNth(n, ops, syscall.EMFILE, false))})
+			if err == nil {
+				_ = s.Close()
+			}
+			if s, err = Open("", &Options{fs: fsys}); err != nil {
+				t.Fatalf("call %d: %v", n, err)
+			}
+			hits := checkDamaged(t, s, fmt.Sprintf("call %d, without %q", n, lost), false)
+			if want := damagedKeys * 4 / 5; hits != want {
+				t.Fatalf("call %d, without %q: %d keys of %d are left", n, lost, hits, want)
+			}
+			_ = s.Close()
+		}
 	}
 }
 

@@ -116,8 +116,8 @@ func (m *manifest) write(fsys vfs.FS) (uncertain bool, err error) {
 // salvage makes a manifest from the segments' own footers. Of segments that
 // hold the same journal records the wider one is kept: it was compacted from
 // the others.
-func salvage(fsys vfs.FS, report func(error)) (*manifest, error) {
-	entries, err := fsys.ReadDir(kvDir)
+func (s *Store) salvage() (*manifest, error) {
+	entries, err := s.fs.ReadDir(kvDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -131,12 +131,13 @@ func salvage(fsys vfs.FS, report func(error)) (*manifest, error) {
 		if kind != ".parquet" {
 			continue
 		}
-		meta, seed, err := segment.Describe(fsys, kvDir, id)
-		if errors.Is(err, segment.ErrVersion) {
+		meta, seed, err := segment.Describe(s.fs, kvDir, id)
+		if err != nil && !errors.Is(err, segment.ErrData) {
 			return nil, err
 		}
 		if err != nil {
-			report(err)
+			s.fault("open", err)
+			s.discard([]manifestSeg{{Meta: segment.Meta{ID: id}}})
 			continue
 		}
 		m.HashSeed = seed

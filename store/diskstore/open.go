@@ -164,7 +164,7 @@ func (s *Store) loadManifest() (m *manifest, changed bool, err error) {
 			s.quarantine(manifestName)
 		}
 	}
-	m, err = salvage(s.fs, func(err error) { s.fault("open", err) })
+	m, err = s.salvage()
 	return m, true, err
 }
 
@@ -175,8 +175,8 @@ func (s *Store) loadManifest() (m *manifest, changed bool, err error) {
 func (s *Store) openAll(m *manifest) (segs []*seg, lost bool, err error) {
 	for i, ms := range m.Segments {
 		g, err := s.openSegment(ms, m.NextID)
-		if errors.Is(err, segment.ErrVersion) {
-			release(segs)
+		if err != nil && !errors.Is(err, segment.ErrData) && !errors.Is(err, segment.ErrIndex) {
+			release(segs) // not damage: nothing is to be given up
 			return nil, false, err
 		}
 		if err != nil {
@@ -219,6 +219,9 @@ func (s *Store) openSegment(ms manifestSeg, nextID uint64) (*seg, error) {
 		return s.rebuild(ms, err)
 	case errors.Is(err, segment.ErrData):
 		r, ixErr := segment.OpenIndex(s.fs, kvDir, ms.Meta)
+		if ixErr != nil && !errors.Is(ixErr, segment.ErrIndex) {
+			return nil, ixErr
+		}
 		if ixErr != nil {
 			return nil, errors.Join(err, ixErr)
 		}
@@ -239,7 +242,7 @@ func (s *Store) rebuild(ms manifestSeg, cause error) (*seg, error) {
 	s.opts.Logger.Warn("disk store: rebuilding an index", "segment", ms.ID, "err", cause)
 	meta, err := segment.Rebuild(s.fs, kvDir, ms.Meta)
 	if err != nil {
-		return nil, errors.Join(cause, err)
+		return nil, err
 	}
 	meta.DeadRows, meta.DeadBytes = ms.DeadRows, ms.DeadBytes
 	r, err := segment.Open(s.fs, kvDir, meta)

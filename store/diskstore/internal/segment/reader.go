@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"math"
 	"sync/atomic"
+	"syscall"
 	"unsafe"
 
 	"github.com/stratacache/strata/internal/vfs"
@@ -90,7 +92,7 @@ func mapName(fsys vfs.FS, name string) (*vfs.Mapping, error) {
 func (r *Reader) openData(fsys vfs.FS, dir string) (err error) {
 	name := Name(dir, r.Meta.ID)
 	if r.data, err = mapName(fsys, name); err != nil {
-		return fmt.Errorf("%w: %w", ErrData, err)
+		return damage(ErrData, err)
 	}
 	r.pq = r.data.Data
 	if int64(len(r.pq)) != r.Meta.Size {
@@ -111,7 +113,7 @@ func (r *Reader) openData(fsys vfs.FS, dir string) (err error) {
 func footerOf(fsys vfs.FS, name string) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrData, err)
+		return nil, damage(ErrData, err)
 	}
 	defer f.Close()
 	size, err := f.Size()
@@ -123,7 +125,7 @@ func footerOf(fsys vfs.FS, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %s is too short", ErrData, name)
 	}
 	if _, err := f.ReadAt(tail[:], size-8); err != nil && err != io.EOF {
-		return nil, fmt.Errorf("%w: %s: %w", ErrData, name, err)
+		return nil, damage(ErrData, err)
 	}
 	n := int64(le.Uint32(tail[:]))
 	if string(tail[4:]) != parMagic || n > size-12 || n > maxFooter {
@@ -131,7 +133,7 @@ func footerOf(fsys vfs.FS, name string) ([]byte, error) {
 	}
 	footer := make([]byte, n)
 	if _, err := f.ReadAt(footer, size-8-n); err != nil && err != io.EOF {
-		return nil, fmt.Errorf("%w: %s: %w", ErrData, name, err)
+		return nil, damage(ErrData, err)
 	}
 	return footer, nil
 }
@@ -139,12 +141,12 @@ func footerOf(fsys vfs.FS, name string) ([]byte, error) {
 func (r *Reader) openIndex(fsys vfs.FS, dir string) (err error) {
 	name := IndexName(dir, r.Meta.ID)
 	if r.index, err = mapName(fsys, name); err != nil {
-		return fmt.Errorf("%w: %w", ErrIndex, err)
+		return damage(ErrIndex, err)
 	}
 	r.ix = r.index.Data
 	head := make([]byte, pageSize)
 	if err := readHead(fsys, name, head); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrIndex, name, err)
+		return damage(ErrIndex, err)
 	}
 	m := &r.Meta
 	switch {
@@ -178,9 +180,20 @@ func readHead(fsys vfs.FS, name string, head []byte) error {
 	defer f.Close()
 	n, err := f.ReadAt(head, 0)
 	if n < len(head) {
-		return fmt.Errorf("too short: %w", err)
+		return fmt.Errorf("%s: too short: %w", name, err)
 	}
 	return nil
+}
+
+// damage marks an error as damage of a file, if it is: a file that is missing or
+// short, or a disk that cannot read it. Where the system merely lacks something
+// (descriptors, memory, permissions) nothing is lost, and the error stays what it
+// is.
+func damage(kind, err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, io.EOF) || errors.Is(err, syscall.EIO) {
+		return fmt.Errorf("%w: %w", kind, err)
+	}
+	return err
 }
 
 var errLayout = errors.New("sections do not fit")

@@ -229,7 +229,7 @@ func Describe(fsys vfs.FS, dir string, id uint64) (m Meta, seed uint64, err erro
 func Rebuild(fsys vfs.FS, dir string, meta Meta) (Meta, error) {
 	data, err := mapName(fsys, Name(dir, meta.ID))
 	if err != nil {
-		return meta, fmt.Errorf("%w: %w", ErrData, err)
+		return meta, damage(ErrData, err)
 	}
 	defer data.Close()
 	footer, err := footerOf(fsys, Name(dir, meta.ID))
