@@ -274,6 +274,7 @@ func TestGroupCommit(t *testing.T) {
 			mu.Lock()
 			syncs++
 			mu.Unlock()
+			time.Sleep(200 * time.Microsecond) // a disk's; without it there is nothing to share
 		}
 		return nil
 	})
@@ -290,7 +291,7 @@ func TestGroupCommit(t *testing.T) {
 	}
 	wg.Wait()
 	j.Close()
-	if syncs >= writers*each {
+	if syncs >= writers*each/2 {
 		t.Errorf("%d syncs for %d records: nothing was grouped", syncs, writers*each)
 	}
 	_, got, _ := open(t, fsys, Options{})
