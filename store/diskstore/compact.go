@@ -70,11 +70,24 @@ func (s *Store) maintain(ctx context.Context) error {
 		if !s.roomFor(run) {
 			return nil
 		}
-		if err := s.merge(ctx, run); err != nil {
+		if err := s.merge(ctx, run); err != nil && !errors.Is(err, errYield) {
 			return err
 		}
 	}
 	return ctx.Err()
+}
+
+// errYield: a merge was given up, for something has to be evicted first, which
+// may be what it merges.
+var errYield = errors.New("compaction gave way to eviction")
+
+// yield ends the merge under way, if the store is over its capacity.
+func (s *Store) yield() {
+	if s.overCapacity() {
+		if cancel := s.merging.Load(); cancel != nil {
+			(*cancel)(errYield)
+		}
+	}
 }
 
 // maxOutput is the size in bytes beyond which segments are not merged.
@@ -186,7 +199,11 @@ func (s *Store) compactAll(ctx context.Context) error {
 			sum += segs[j].Meta.Bytes()
 			j++
 		}
-		if err := s.merge(ctx, segs[i:j]); err != nil {
+		err := s.merge(ctx, segs[i:j])
+		if errors.Is(err, errYield) {
+			err = s.evict()
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -202,7 +219,13 @@ func (s *Store) merge(ctx context.Context, run []*seg) error {
 	if at < 0 {
 		return errors.New("a segment to compact is gone")
 	}
-	mg := &merger{s: s, in: run, newer: all[:at], older: all[at+len(run):], now: start.UnixMicro()}
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.merging.Store(&cancel)
+	defer func() {
+		s.merging.Store(nil)
+		cancel(nil)
+	}()
+	mg := &merger{s: s, ctx: ctx, in: run, newer: all[:at], older: all[at+len(run):], now: start.UnixMicro()}
 	meta, dead := mg.opts()
 	w, err := segment.Create(s.fs, kvDir, meta)
 	if err != nil {
@@ -273,6 +296,7 @@ func (s *Store) dropLost() error {
 // merger merges segments by a walk through all of them in the order of hashes.
 type merger struct {
 	s            *Store
+	ctx          context.Context
 	in           []*seg // newest first
 	newer, older []*seg
 	now          int64
@@ -286,7 +310,7 @@ type merger struct {
 
 // opts returns the settings of the output, and the inputs' dead counts now.
 func (mg *merger) opts() (o segment.WriterOptions, dead [][2]int64) {
-	o = segment.WriterOptions{ID: mg.s.newID(), Seed: mg.s.seed, Now: mg.now, Throttle: mg.s.throttle()}
+	o = segment.WriterOptions{ID: mg.s.newID(), Seed: mg.s.seed, Now: mg.now, Throttle: mg.s.throttle(mg.ctx)}
 	for i, g := range mg.in {
 		o.Rows += int(g.Meta.Rows)
 		o.MaxSeq = max(o.MaxSeq, g.Meta.MaxSeq)
@@ -300,7 +324,7 @@ func (mg *merger) opts() (o segment.WriterOptions, dead [][2]int64) {
 
 // throttle returns a function that slows its callers to the budget: a segment
 // and its index are finished by two goroutines.
-func (s *Store) throttle() func(int) {
+func (s *Store) throttle(ctx context.Context) func(int) {
 	rate := s.opts.CompactionRate
 	if rate < 0 {
 		return nil
@@ -312,7 +336,7 @@ func (s *Store) throttle() func(int) {
 		if ahead > 2*time.Millisecond {
 			select {
 			case <-time.After(ahead):
-			case <-s.stop:
+			case <-ctx.Done():
 			}
 		}
 	}
@@ -334,7 +358,7 @@ func (mg *merger) run(ctx context.Context, w *segment.Writer) (err error) {
 	}
 	for count := 0; ; count++ {
 		if count%256 == 0 && ctx.Err() != nil {
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 		first := -1
 		for i, g := range mg.in {

@@ -32,13 +32,17 @@ func (s *Store) segBytes() (n int64) {
 // the memtables that wait to be written.
 func (s *Store) reserve() int64 { return 3 * s.opts.SegmentSize }
 
+func (s *Store) overCapacity() bool {
+	return s.opts.Capacity > 0 && s.segBytes()+max(s.j.Size(), s.reserve()) > s.opts.Capacity
+}
+
 // evict drops the oldest segments until the store fits its capacity. Nothing is
 // older than the last segment, so that it can go as a whole.
 func (s *Store) evict() error {
 	if s.opts.Capacity == 0 {
 		return nil
 	}
-	for s.segBytes()+max(s.j.Size(), s.reserve()) > s.opts.Capacity {
+	for s.overCapacity() {
 		segs := s.state.Load().segs
 		if len(segs) == 0 {
 			return nil

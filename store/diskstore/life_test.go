@@ -191,6 +191,25 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
+// TestEvictionDoesNotWaitForCompaction: a merge that its budget makes last for
+// minutes gives way when the store is full.
+func TestEvictionDoesNotWaitForCompaction(t *testing.T) {
+	dir := t.TempDir()
+	const capacity = 2 << 20
+	s := openDir(t, dir, Options{Capacity: capacity, CompactionRate: 4 << 10, Sync: SyncNever})
+	for i := range 6000 {
+		mustSet(t, s, fmt.Sprint(i), store.Entry{Value: make([]byte, 1000)})
+		if i%250 == 0 {
+			if size := dirSize(t, dir); size > capacity*5/4 {
+				t.Fatalf("%d bytes on the disk after %d writes", size, i)
+			}
+		}
+	}
+	if s.Stats().Evictions == 0 {
+		t.Error("nothing was evicted")
+	}
+}
+
 func TestTombstoneSurvivesCompaction(t *testing.T) {
 	fsys := vfs.Mem()
 	s := open(t, fsys, Options{CompactionRate: -1})

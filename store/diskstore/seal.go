@@ -114,6 +114,7 @@ func (s *Store) sealAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.yield()
 		wake(s.compactWake)
 	}
 }

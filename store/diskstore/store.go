@@ -64,6 +64,7 @@ type Store struct {
 	sealed1     *signal    // fires when a memtable was sealed or sealing failed
 	compaction  sync.Mutex // held while segments are compacted or evicted
 	sealing     sync.Mutex // held while a memtable is sealed
+	merging     atomic.Pointer[context.CancelCauseFunc]
 	stop        chan struct{}
 	stopCtx     context.Context
 	stopCancel  context.CancelFunc
