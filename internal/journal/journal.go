@@ -3,91 +3,13 @@ package journal
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/stratacache/strata/internal/vfs"
 )
-
-// Errors of a journal.
-var (
-	ErrClosed = errors.New("journal: closed")
-	// ErrFull: MaxBytes would be exceeded.
-	ErrFull = errors.New("journal: full")
-	// ErrTooLarge: the record exceeds MaxRecord.
-	ErrTooLarge = errors.New("journal: record too large")
-	// ErrVersion: a file was written by a newer version of this package.
-	ErrVersion = errors.New("journal: written by a newer version")
-
-	errReplayFirst = errors.New("journal: append before Replay")
-	errReadOnly    = errors.New("journal: opened read-only")
-)
-
-// Sync says when an append is durable.
-type Sync int
-
-const (
-	// SyncInterval: an append returns once the record is in the journal's
-	// buffer, which is handed to the system at once and synced every Interval.
-	// A power failure loses at most the last interval.
-	SyncInterval Sync = iota
-	// SyncAlways: an append returns once the record is on the disk.
-	SyncAlways
-	// SyncNever: the system writes when it likes.
-	SyncNever
-)
-
-// Options of Open. The zero value is the default.
-type Options struct {
-	Sync     Sync
-	Interval time.Duration // of SyncInterval; default 1 s
-	// FileSize is the size in bytes at which a new file is begun; default 8 MiB.
-	FileSize int64
-	// MaxBytes bounds the size of all files together; 0: unbounded.
-	MaxBytes int64
-	// MaxRecord bounds one record's payload; default 64 MiB.
-	MaxRecord int
-	// Spares is how many emptied files are kept for reuse; default 2. They go
-	// when the journal is closed.
-	Spares int
-	// ReadOnly allows Replay only.
-	ReadOnly bool
-	// FS is the file system that dir is in; nil is that of the machine, where
-	// the journal then takes a lock on the directory.
-	FS vfs.FS
-	// OnError is told of a failed write or sync, from the writing goroutine.
-	OnError func(error)
-}
-
-func (o *Options) defaults() error {
-	if o.Interval < 0 || o.FileSize < 0 || o.MaxBytes < 0 || o.MaxRecord < 0 || o.Spares < 0 {
-		return errors.New("journal: an option is negative")
-	}
-	if o.Sync < SyncInterval || o.Sync > SyncNever {
-		return fmt.Errorf("journal: Sync: unknown policy %d", o.Sync)
-	}
-	if o.Interval == 0 {
-		o.Interval = time.Second
-	}
-	if o.FileSize == 0 {
-		o.FileSize = 8 << 20
-	}
-	if o.MaxRecord == 0 {
-		o.MaxRecord = 64 << 20
-	}
-	if o.Spares == 0 {
-		o.Spares = 2
-	}
-	if o.OnError == nil {
-		o.OnError = func(error) {}
-	}
-	return nil
-}
 
 // maxPending bounds what waits for the writer: appenders beyond it wait.
 const maxPending = 4 << 20
@@ -146,70 +68,6 @@ type batch struct {
 	sync bool  // even if the policy does not ask for it
 	done chan struct{}
 	err  error
-}
-
-// Open opens the journal in dir, creating it if it is not there. Call Replay
-// next: appends fail before it.
-func Open(dir string, opts *Options) (*Journal, error) {
-	j := &Journal{dir: dir, next: 1, err: errReplayFirst, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	j.cur = head{num: 1, epoch: rand.Uint64()}
-	if opts != nil {
-		j.opts = *opts
-	}
-	if err := j.opts.defaults(); err != nil {
-		return nil, err
-	}
-	if j.fs = j.opts.FS; j.fs == nil {
-		if err := j.openDir(); err != nil {
-			return nil, err
-		}
-	} else if !j.opts.ReadOnly {
-		if err := j.fs.MkdirAll(dir); err != nil {
-			return nil, err
-		}
-	}
-	if err := j.list(); err != nil {
-		return nil, errors.Join(err, j.release())
-	}
-	if j.opts.ReadOnly {
-		j.err = errReadOnly
-		close(j.done)
-	} else {
-		go j.run()
-	}
-	return j, nil
-}
-
-// openDir opens the machine's directory j.dir and locks it.
-func (j *Journal) openDir() error {
-	if !j.opts.ReadOnly {
-		if err := os.MkdirAll(j.dir, 0o755); err != nil {
-			return err
-		}
-	}
-	fsys, err := vfs.OS(j.dir)
-	if err != nil {
-		return err
-	}
-	j.fs, j.dir, j.own = fsys, ".", []io.Closer{fsys}
-	if j.opts.ReadOnly {
-		return nil
-	}
-	lock, err := fsys.Lock("LOCK")
-	if err != nil {
-		return errors.Join(err, j.release())
-	}
-	j.own = append(j.own, lock)
-	return nil
-}
-
-func (j *Journal) release() error {
-	var errs []error
-	for i := len(j.own) - 1; i >= 0; i-- {
-		errs = append(errs, j.own[i].Close())
-	}
-	j.own = nil
-	return errors.Join(errs...)
 }
 
 // Append adds a record, whose payload is the concatenation of the parts, and
@@ -434,7 +292,7 @@ func (j *Journal) Rotate() uint64 {
 // appends them again. It does nothing to a journal that works.
 func (j *Journal) Recover(ctx context.Context) error {
 	j.mu.Lock()
-	if err := j.broken(); err == nil || j.closed || err == errReadOnly || err == errReplayFirst {
+	if err := j.broken(); err == nil || j.closed || errors.Is(err, errReadOnly) || errors.Is(err, errReplayFirst) {
 		j.mu.Unlock()
 		return err
 	}
@@ -471,7 +329,7 @@ func (j *Journal) Close() error {
 	<-j.done
 	j.mu.Lock()
 	err := j.err
-	if err == errReplayFirst {
+	if errors.Is(err, errReplayFirst) {
 		err = nil
 	}
 	j.mu.Unlock()

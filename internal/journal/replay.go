@@ -44,7 +44,7 @@ func (j *Journal) Replay(fn func(Record) error) (rep Report, err error) {
 		return rep, errors.New("journal: replayed twice")
 	}
 	j.replayed = true
-	if j.err == errReplayFirst {
+	if errors.Is(j.err, errReplayFirst) {
 		defer func() {
 			if err == nil {
 				j.err = nil
@@ -82,7 +82,7 @@ func (j *Journal) readFile(num uint64) ([]byte, error) {
 	}
 	data := make([]byte, size)
 	n, err := f.ReadAt(data, 0)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return data[:n], err

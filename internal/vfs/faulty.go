@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"sync/atomic"
@@ -171,7 +172,7 @@ func (f *faultFile) write(p []byte, write func([]byte) (int, error)) (int, error
 		return write(p)
 	}
 	n := 0
-	if s, ok := err.(*ShortWrite); ok && s.N > 0 {
+	if s := (*ShortWrite)(nil); errors.As(err, &s) && s.N > 0 {
 		n, _ = write(p[:min(s.N, len(p))])
 		err = s.Err
 	}

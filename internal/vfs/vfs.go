@@ -132,7 +132,7 @@ func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 	}
 	data := make([]byte, size)
 	n, err := f.ReadAt(data, 0)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return data[:n], err

@@ -1,6 +1,7 @@
 package diskstore
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -85,7 +86,7 @@ func BenchmarkGet(b *testing.B) {
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
-				if _, err := s.Get(ctx, absent[order[i%n]]); err != store.ErrNotFound {
+				if _, err := s.Get(ctx, absent[order[i%n]]); !errors.Is(err, store.ErrNotFound) {
 					b.Fatal(err)
 				}
 				i++

@@ -74,7 +74,7 @@ func (s *Store) openFS(dir string) (err error) {
 	s.lock, err = s.fs.Lock(lockName)
 	var held *vfs.LockedError
 	if errors.As(err, &held) {
-		err = fmt.Errorf("%w: %s", store.ErrLocked, held)
+		err = fmt.Errorf("%w: %w", store.ErrLocked, held)
 	}
 	if err == nil {
 		err = s.fs.MkdirAll(kvDir)

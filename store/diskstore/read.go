@@ -69,13 +69,13 @@ func (s *Store) read(ctx context.Context, op, key string, m mode, dst []byte) (e
 	}
 	p := segment.NewProbe(segment.HashKey(s.seed, key))
 	e, out, hold, err = s.readOnce(&p, key, m, dst)
-	if err != nil && err != store.ErrNotFound && errors.Is(err, errTable) {
+	if err != nil && errors.Is(err, errTable) {
 		e, out, hold, err = s.retryTable(&p, key, m, dst)
 	}
 	switch {
 	case err == nil:
 		s.n.hit(p.Hi)
-	case err == store.ErrNotFound:
+	case errors.Is(err, store.ErrNotFound):
 		s.n.miss(p.Hi)
 	default:
 		err = s.readError(op, key, err)
