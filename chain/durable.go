@@ -158,5 +158,5 @@ func (c *Chain) breakPromise(p *promise) {
 	c.ledger.landed(p.rec.size)
 	c.ledger.arrive(p.o.key, p.o.version, false)
 	c.release(p.o)
-	p.rec.dropMask(^uint64(0), true)
+	p.rec.cancel()
 }

@@ -81,10 +81,12 @@ func (l *recordList) remove(r *record) {
 	l.n--
 }
 
-// ack says that tiers have taken a record, or that nobody is owed it any more.
+// ack says that tiers have taken a record or a later one of its key, or that the
+// record is void: as if it had never been.
 type ack struct {
 	r    *record
 	mask uint64
+	void bool
 }
 
 // syncer is a store that buffers what it has taken. It is asked to make that
@@ -224,9 +226,22 @@ func (r *record) dropMask(mask uint64, note bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if note && r.seq != 0 {
-		l.acks = append(l.acks, ack{r, mask & r.owed})
+		l.acks = append(l.acks, ack{r, mask & r.owed, false})
 	} else {
 		l.forgive(r, mask)
+	}
+	signal(l.wake)
+}
+
+// cancel makes the record void: older ones of its key count again.
+func (r *record) cancel() {
+	l := r.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.seq != 0 {
+		l.acks = append(l.acks, ack{r, ^uint64(0), true})
+	} else {
+		l.forgive(r, ^uint64(0))
 	}
 	signal(l.wake)
 }
@@ -285,7 +300,12 @@ func (l *ledger) writeAcks(ctx context.Context) error {
 	acks := l.acks
 	l.acks = nil
 	byTier := make(map[int][]uint64)
+	var void []uint64
 	for _, a := range acks {
+		if a.void {
+			void = append(void, a.r.seq)
+			continue
+		}
 		for i := 0; a.mask>>i != 0; i++ {
 			if a.mask>>i&1 != 0 {
 				byTier[i] = append(byTier[i], a.r.seq)
@@ -293,7 +313,13 @@ func (l *ledger) writeAcks(ctx context.Context) error {
 		}
 	}
 	l.mu.Unlock()
-	err := l.enqueueAcks(ctx, byTier)
+	var err error
+	if len(void) > 0 {
+		_, err = l.j.Enqueue(ctx, voidRecord, appendAck(nil, "", void))
+	}
+	if err == nil {
+		err = l.enqueueAcks(ctx, byTier)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {

@@ -12,8 +12,9 @@ import (
 
 // The kinds of records in the journal. docs/decisions/083 has the format.
 const (
-	opRecord  = 1 // an operation, and the tiers that are to take it
-	ackRecord = 2 // a tier has taken operations, or nobody needs to
+	opRecord   = 1 // an operation, and the tiers that are to take it
+	ackRecord  = 2 // a tier has taken operations, or later ones of their keys
+	voidRecord = 3 // operations that were given up before anybody saw them
 )
 
 const flagDeleted = 1

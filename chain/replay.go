@@ -35,7 +35,7 @@ func (c *Chain) openLedger() error {
 		c: c, j: j, keys: make(map[string]*inFlight),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
-	r := &replay{c: c, newest: make(map[replayKey]*replayed), bySeq: make(map[replayAck]*replayed)}
+	r := &replay{c: c, records: make(map[replayAck]*replayed), void: make(map[uint64]bool)}
 	report, err := j.Replay(r.add)
 	if err == nil {
 		err = r.settle(l)
@@ -53,9 +53,9 @@ func (c *Chain) openLedger() error {
 
 // replay gathers what a journal says.
 type replay struct {
-	c      *Chain
-	newest map[replayKey]*replayed
-	bySeq  map[replayAck]*replayed
+	c       *Chain
+	records map[replayAck]*replayed
+	void    map[uint64]bool
 }
 
 type (
@@ -66,7 +66,7 @@ type (
 	}
 )
 
-// replayed is the newest operation of a key for one tier.
+// replayed is an operation for one tier.
 type replayed struct {
 	op    *logged
 	seq   uint64
@@ -83,14 +83,9 @@ func (r *replay) add(rec journal.Record) error {
 			r.damaged(rec.Seq, err)
 			return nil
 		}
-		op.entry.Value = slices.Clone(op.entry.Value) // not the whole file
 		r.c.hlc.Restore(op.entry.Version)
 		for _, tier := range op.tiers {
-			k := replayKey{tier, op.key}
-			if old := r.newest[k]; old == nil || old.op.entry.Version <= op.entry.Version {
-				x := &replayed{op: &op, seq: rec.Seq}
-				r.newest[k], r.bySeq[replayAck{tier, rec.Seq}] = x, x
-			}
+			r.records[replayAck{tier, rec.Seq}] = &replayed{op: &op, seq: rec.Seq}
 		}
 	case ackRecord:
 		tier, seqs, err := parseAck(rec.Payload)
@@ -99,9 +94,18 @@ func (r *replay) add(rec journal.Record) error {
 			return nil
 		}
 		for _, seq := range seqs {
-			if x := r.bySeq[replayAck{tier, seq}]; x != nil {
+			if x := r.records[replayAck{tier, seq}]; x != nil {
 				x.taken = true
 			}
+		}
+	case voidRecord:
+		_, seqs, err := parseAck(rec.Payload)
+		if err != nil {
+			r.damaged(rec.Seq, err)
+			return nil
+		}
+		for _, seq := range seqs {
+			r.void[seq] = true
 		}
 	default:
 		return fmt.Errorf("record %d is of kind %d, which this version does not know", rec.Seq, rec.Kind)
@@ -115,12 +119,29 @@ func (r *replay) damaged(seq uint64, err error) {
 	r.c.report(&store.Error{Op: "replay", Tier: "journal", Err: fmt.Errorf("%w: record %d: %w", store.ErrCorrupt, seq, err)})
 }
 
+// newest returns the newest operation of each key for each tier; of two copies, the
+// later one.
+func (r *replay) newest() map[replayKey]*replayed {
+	newest := make(map[replayKey]*replayed)
+	for at, x := range r.records {
+		if r.void[x.seq] {
+			continue
+		}
+		k := replayKey{at.tier, x.op.key}
+		old := newest[k]
+		if old == nil || cmp.Or(cmp.Compare(old.op.entry.Version, x.op.entry.Version), cmp.Compare(old.seq, x.seq)) < 0 {
+			newest[k] = x
+		}
+	}
+	return newest
+}
+
 // settle fills the queues, in the order of the versions. Writes for a tier that
 // the chain does not have are an error: they would be lost otherwise.
 func (r *replay) settle(l *ledger) error {
 	strangers := make(map[string]int)
 	pending := make(map[replayKey]*replayed)
-	for k, x := range r.newest {
+	for k, x := range r.newest() {
 		switch {
 		case x.taken:
 		case r.c.byteTier(k.tier) == nil:
@@ -140,6 +161,7 @@ func (r *replay) settle(l *ledger) error {
 		x, t := pending[k], r.c.byteTier(k.tier)
 		rec := records[x.seq]
 		if rec == nil {
+			x.op.entry.Value = slices.Clone(x.op.entry.Value) // not the whole file
 			rec = l.found(x)
 			records[x.seq] = rec
 		}
