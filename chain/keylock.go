@@ -67,17 +67,6 @@ func (k *keyLock) lock(ctx context.Context) error {
 	}
 }
 
-// tryLock takes the lock if it is free; otherwise the reference is dropped.
-func (k *keyLock) tryLock() bool {
-	select {
-	case k.token <- struct{}{}:
-		return true
-	default:
-		k.drop()
-		return false
-	}
-}
-
 // unlock releases the lock and its reference.
 func (k *keyLock) unlock() {
 	<-k.token

@@ -187,7 +187,7 @@ func (b *tierBatch) send(ctx context.Context) {
 }
 
 func (b *tierBatch) sendSink(ctx context.Context) {
-	ops := append(b.sets, b.dels...)
+	ops := slices.Concat(b.sets, b.dels)
 	if len(ops) == 0 {
 		return
 	}

@@ -108,8 +108,8 @@ func TestAwaitLease(t *testing.T) {
 	for name, end := range map[string]func(s *Store, l *lease) error{
 		"released": func(_ *Store, l *lease) error { return l.Release(context.Background()) },
 		"broken": func(s *Store, l *lease) error {
-			defer l.Release(context.Background()) //nolint:errcheck // lost
-			return s.BreakLease(context.Background(), "k")
+			err := s.BreakLease(context.Background(), "k")
+			return errors.Join(err, l.Release(context.Background()))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
