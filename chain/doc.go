@@ -20,6 +20,17 @@
 // a write-through is owed the operation: it waits in the same queue until the
 // tier is back. The files: write.go, queue.go.
 //
+// With `durable: true` a write-back is in a journal on the local disk before Set
+// returns, and is replayed by the next New on the same directory; see
+// [PendingOptions]. durable.go and replay.go have it. A [Sink] makes a program's
+// own database or API the last tier of the same machinery.
+//
+// # Other processes
+//
+// [Options].Feed, with [Tier].Shared on the tier that all use, tells processes of
+// each other's writes; a rule's lease lets one of them load a key. feed.go,
+// foreign.go, lease.go.
+//
 // # What holds
 //
 //   - A Get after a Set or Delete returned nil never sees an older state in this
