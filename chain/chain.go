@@ -65,7 +65,8 @@ type Options struct {
 	// 5 minutes, a negative value means that they never expire.
 	DefaultTTL time.Duration
 	// TierTimeout bounds each call of a tier that sets no Timeout; 0 means
-	// 1 second, negative means none.
+	// 5 seconds, negative means none. It must be longer than what a busy machine
+	// holds up a sound tier, or the circuit breaker takes that for a fault.
 	TierTimeout time.Duration
 	// LoadTimeout bounds loads of rules without hard_timeout; 0 means 30
 	// seconds, negative means none.
@@ -191,7 +192,7 @@ func (o *Options) complete() error {
 		return err
 	}
 	defaults(&o.DefaultTTL, 5*time.Minute)
-	defaults(&o.TierTimeout, time.Second)
+	defaults(&o.TierTimeout, 5*time.Second)
 	defaults(&o.LoadTimeout, 30*time.Second)
 	defaults(&o.FeedTimeout, 5*time.Second)
 	defaults(&o.MaxLoads, 1024)

@@ -45,7 +45,7 @@ func TestDefaults(t *testing.T) {
 			Disk:   Disk{Enabled: true, SegmentSize: 32 << 20, MaxValue: 64 << 20, Sync: "interval", SyncInterval: time.Second},
 		},
 		Chain: Chain{
-			DefaultTTL: 5 * time.Minute, TierTimeout: time.Second, LoadTimeout: 30 * time.Second, MaxLoads: 1024,
+			DefaultTTL: 5 * time.Minute, TierTimeout: 5 * time.Second, LoadTimeout: 30 * time.Second, MaxLoads: 1024,
 			NegativeEntries: 16384, PendingEntries: 65536, PendingBytes: 64 << 20, WhenFull: "block",
 		},
 	}

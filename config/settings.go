@@ -83,7 +83,7 @@ func diskSettings() []Setting {
 func chainSettings() []Setting {
 	return []Setting{
 		{Path: "chain.default_ttl", Default: "5m", Doc: "of keys without a rule; or never", parse: parseTTL},
-		{Path: "chain.tier_timeout", Default: "1s", Doc: "bound of each call of a tier", parse: parseDuration},
+		{Path: "chain.tier_timeout", Default: "5s", Doc: "bound of each call of a tier", parse: parseDuration},
 		{Path: "chain.load_timeout", Default: "30s", Doc: "bound of loads without a hard_timeout", parse: parseDuration},
 		{Path: "chain.max_loads", Default: "1024", Doc: "loads at a time", parse: count(1, math.MaxInt32)},
 		{Path: "chain.negative_entries", Default: "16384", Doc: "keys remembered as not found", parse: count(1, math.MaxInt32)},
