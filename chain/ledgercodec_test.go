@@ -53,7 +53,7 @@ func (s *sinkhole) WriteMany(_ context.Context, writes []Write) error {
 	return nil
 }
 
-// A sync that fails fails the Set, and what it wrote is not seen; the journal
+// A sync that fails makes the Set fail, and what it wrote is not seen; the journal
 // recovers, and what was acknowledged before and after is replayed.
 func TestFailedSync(t *testing.T) {
 	mem := vfs.Mem()

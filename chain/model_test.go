@@ -71,16 +71,15 @@ type fact struct {
 }
 
 type model struct {
-	c       *chain.Chain
-	blue    *chain.Cache[blue]
-	red     *chain.Cache[red]
-	faults  []*faultstore.Store
-	lossy   bool      // a chain without a tier of bytes may lose anything
-	broken  int       // faults in force
-	healed  time.Time // when the last one was taken back
-	keys    map[string]*belief
-	n       int
-	history []string
+	c      *chain.Chain
+	blue   *chain.Cache[blue]
+	red    *chain.Cache[red]
+	faults []*faultstore.Store
+	lossy  bool      // a chain without a tier of bytes may lose anything
+	broken int       // faults in force
+	healed time.Time // when the last one was taken back
+	keys   map[string]*belief
+	n      int
 }
 
 func (m *model) of(key string) *belief {

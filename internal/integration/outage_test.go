@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -134,7 +135,7 @@ func loadThrough(t *testing.T, c *chain.Chain, outage func() (end func())) {
 			t.Errorf("%s: in Redis %v; acknowledged %q", key, x.Tiers[1].Present, value)
 		}
 		v, err := cache.Get(ctx, key)
-		if value == "" && err != store.ErrNotFound || value != "" && (err != nil || v != value) {
+		if value == "" && !errors.Is(err, store.ErrNotFound) || value != "" && (err != nil || v != value) {
 			t.Errorf("%s reads %q, %v; acknowledged %q", key, v, err, value)
 		}
 	}

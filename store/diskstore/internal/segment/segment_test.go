@@ -198,7 +198,7 @@ func TestOtherReader(t *testing.T) {
 	rd := parquet.NewGenericReader[parquetRow](f)
 	defer rd.Close()
 	got := make([]parquetRow, len(rows))
-	if n, err := rd.Read(got); n != len(rows) || err != nil && err != io.EOF {
+	if n, err := rd.Read(got); n != len(rows) || err != nil && !errors.Is(err, io.EOF) {
 		t.Fatal(n, err)
 	}
 	for i, g := range got {
