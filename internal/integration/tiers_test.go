@@ -73,9 +73,18 @@ func TestConformanceOverRealTiers(t *testing.T) {
 					t.Fatal(err)
 				}
 				return c.Store()
-			}, &storetest.Options{NoVersion: true, Rounds: 100})
+			}, &storetest.Options{NoVersion: true, Rounds: 100, DeadlineSlack: slack(name)})
 		})
 	}
+}
+
+// slack is how much longer than its deadline a key may be listed: Redis counts its
+// time to live from when the write arrives.
+func slack(shape string) time.Duration {
+	if shape == "memory and disk" {
+		return 0
+	}
+	return time.Second
 }
 
 // Bar is one day of prices.
