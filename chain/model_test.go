@@ -79,6 +79,7 @@ type model struct {
 	broken int       // faults in force
 	healed time.Time // when the last one was taken back
 	keys   map[string]*belief
+	back   bool // some tier is written back
 	n      int
 }
 
@@ -88,6 +89,10 @@ func (m *model) of(key string) *belief {
 	}
 	return m.keys[key]
 }
+
+// owing reports whether a tier may be owed a delete of key: a loaded value is not
+// put into such a tier, and is a miss once memory has let go of it.
+func (m *model) owing(key string) bool { return m.back || strings.HasPrefix(key, "b:") }
 
 // troubled reports whether tiers may fail just now, or lag behind: breakers stay
 // open for a while, and what failed is tried again later.
@@ -158,7 +163,7 @@ func (m *model) saw(key string, isRed bool, n, loaded int, err error) string {
 	case loaded != 0 && !m.missable(key, isRed) && !m.troubled():
 		return fmt.Sprintf("loaded %s although it is there: %v", key, b.may)
 	case loaded != 0 && err == nil && n == loaded:
-		if m.troubled() || m.other(key, isRed) { // a tier that could not be asked, or is yet to take
+		if m.troubled() || m.other(key, isRed) || m.owing(key) { // a tier that could not be asked, or is yet to take
 			b.may[loaded], b.absent = m.fact(key, isRed), true // a write, may hold that and lack this
 		} else {
 			m.wrote(key, loaded, m.fact(key, isRed), nil)

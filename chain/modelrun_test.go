@@ -61,7 +61,7 @@ func runModel(t *testing.T, shape []modelTier, steps []step, spoil func(store.St
 				tiers = append(tiers, chain.Tier{Name: "memory", Store: spoil(newObjects(s.objects)), TTL: 20 * time.Second})
 				continue
 			}
-			m.lossy = false
+			m.lossy, m.back = false, m.back || s.back
 			inner := spoil(newMap())
 			if s.noFiller {
 				inner = bare{inner}
