@@ -104,6 +104,7 @@ func (m *model) quiesce(ctx context.Context) string {
 		return fmt.Sprintf("flush at the end: %v", err)
 	}
 	for _, key := range []string{"a:1", "a:2", "b:1", "b:2", "c:1", "d:1", "d:2", "e:1", "f:1", "f:2", "none"} {
+		m.began = time.Now()
 		v, err := m.blue.Get(ctx, key)
 		if why := m.saw(key, false, v.N, 0, err); why != "" {
 			return "at rest: " + why
