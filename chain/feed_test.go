@@ -189,7 +189,7 @@ func TestFeedTellsOthers(t *testing.T) {
 
 		// Even without the shared tier, b's own disk does not bring it back.
 		must(t, redis.Clear(ctx))
-		if e, ok := b.disk.peek("gone"); ok {
+		if e, ok := b.disk.Peek("gone"); ok {
 			t.Errorf("the other process's disk still holds the deleted key: %q", e.Value)
 		}
 	})
@@ -235,10 +235,10 @@ func TestFeedGapMakesSuspect(t *testing.T) {
 		must(t, a.Delete(ctx, "deleted"))
 		time.Sleep(time.Second)
 		w.trim()
-		before := redis.readsOf("same")
+		before := redis.Reads("same")
 		b.port.cut(false)
 		time.Sleep(10 * time.Second)
-		if n := redis.readsOf("same") - before; n != 0 {
+		if n := redis.Reads("same") - before; n != 0 {
 			t.Errorf("the gap alone caused %d reads of the shared tier; want 0 until somebody asks", n)
 		}
 		for range 3 {
@@ -246,7 +246,7 @@ func TestFeedGapMakesSuspect(t *testing.T) {
 			b.want(t, "deleted", "")
 			b.want(t, "same", "old")
 		}
-		if n := redis.readsOf("same") - before; n != 1 {
+		if n := redis.Reads("same") - before; n != 1 {
 			t.Errorf("three reads of a suspect key read the shared tier %d times; want once", n)
 		}
 	})
@@ -337,9 +337,9 @@ func TestFeedIgnoresItsOwn(t *testing.T) {
 		synctest.Wait() // it follows
 		must(t, a.Set(ctx, "k", "v"))
 		time.Sleep(time.Second)
-		reads := redis.readsOf("k")
+		reads := redis.Reads("k")
 		a.want(t, "k", "v")
-		if n := redis.readsOf("k") - reads; n != 0 {
+		if n := redis.Reads("k") - reads; n != 0 {
 			t.Errorf("its own announcement made the process read the key anew")
 		}
 	})

@@ -199,7 +199,7 @@ func TestAccounts(t *testing.T) {
 		{func() { _, _ = cache.GetMany(ctx, []string{"k"}) }, "hit memory k"},
 		{func() { _, _ = cache.GetOrLoad(ctx, "e", fails[int](errBoom)) }, "miss e; load e boom"},
 		{func() { noErr(t, cache.Set(ctx, "k", 2)) }, ""},
-		{func() { e, _ := disk.peek("k"); disk.plant("k2", e); _, _ = cache.Get(ctx, "k2") }, "hit disk k2; fill memory k2"},
+		{func() { e, _ := disk.Peek("k"); disk.Plant("k2", e); _, _ = cache.Get(ctx, "k2") }, "hit disk k2; fill memory k2"},
 		{func() { noErr(t, cache.Delete(ctx, "k")) }, ""},
 		{func() { _, _ = cache.Get(ctx, "k") }, "miss k"},
 	} {

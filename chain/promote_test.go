@@ -48,11 +48,11 @@ func TestDeadlinesSurvivePromotion(t *testing.T) {
 			near, far := newMap(), newMap()
 			c := newChain(t, []chain.Tier{{Name: "memory", Store: newObjects(9)}, {Name: "near", Store: near}, {Name: "far", Store: far}}, "", nil)
 			e.Value, e.Version = []byte(`"v"`), 1<<20
-			far.plant("k", e)
+			far.Plant("k", e)
 			v, err := chain.NewCache(c, &chain.CacheOptions[string]{Codec: marshal.JSON[string]()}).Get(t.Context(), "k")
 			want(t, v, err, "v")
 			flush(t, c)
-			got, ok := near.peek("k")
+			got, ok := near.Peek("k")
 			if !ok || !got.Expires.Equal(e.Expires) || !got.Fresh.Equal(e.Fresh) || got.Version != e.Version {
 				t.Errorf("%s: promoted as %+v; want the deadlines of %+v", name, got, e)
 			}
@@ -79,7 +79,7 @@ func TestBoundsOfTiers(t *testing.T) {
 		cache := chain.NewCache[int](c, nil)
 		noErr(t, cache.Set(t.Context(), "k", 1))
 		for range 9 {
-			e, _ := near.peek("k")
+			e, _ := near.Peek("k")
 			if left := time.Until(e.Expires); left > 10*time.Second {
 				t.Errorf("%v left in the near tier", left)
 			}
@@ -124,7 +124,7 @@ func TestOneReadAndOneFill(t *testing.T) {
 		if n := slow.Calls(faultstore.OpGet); n != 1 {
 			t.Errorf("%d reads of the far tier; want one", n)
 		}
-		if n := near.fills["k"]; n != 1 {
+		if n := near.Fills("k"); n != 1 {
 			t.Errorf("%d fills of the near tier; want one", n)
 		}
 		v, err := fresh.Get(t.Context(), "k")
@@ -203,14 +203,14 @@ func TestPoisonedValueIsReplaced(t *testing.T) {
 	disk := newMap()
 	c := newChain(t, two(newObjects(9), disk), "", nil)
 	cache := chain.NewCache[map[string]int](c, nil)
-	disk.plant("k", store.Entry{Value: []byte("{broken"), Codec: "json", Version: 5})
+	disk.Plant("k", store.Entry{Value: []byte("{broken"), Codec: "json", Version: 5})
 	n := 0
 	for range 3 {
 		_, err := cache.GetOrLoad(t.Context(), "k", func(context.Context, string) (map[string]int, error) { n++; return map[string]int{"a": 1}, nil })
 		noErr(t, err)
 	}
 	flush(t, c)
-	if e, _ := disk.peek("k"); n != 1 || string(e.Value) == "{broken" || c.Stats().TypeMisses != 1 {
+	if e, _ := disk.Peek("k"); n != 1 || string(e.Value) == "{broken" || c.Stats().TypeMisses != 1 {
 		t.Errorf("%d loads, tier holds %q, %d misses counted", n, e.Value, c.Stats().TypeMisses)
 	}
 }

@@ -23,7 +23,7 @@ func pending(c *chain.Chain) chain.PendingStats {
 
 // in returns the value that a tier holds, "" without one.
 func in(s *mapStore, key string) string {
-	e, _ := s.peek(key)
+	e, _ := s.Peek(key)
 	return string(e.Value)
 }
 
@@ -153,7 +153,7 @@ func TestFlushedDeleteIsNotUndoneByAFill(t *testing.T) {
 			{Name: "near", Store: f, WriteBack: true}, {Name: "far", Store: far, WriteBack: true},
 		}, "", nil)
 		cache := chain.NewCache[string](c, nil)
-		far.plant("k", store.Entry{Value: []byte("old"), Version: 1, Codec: "text"})
+		far.Plant("k", store.Entry{Value: []byte("old"), Version: 1, Codec: "text"})
 		f.Inject(faultstore.Fault{Op: faultstore.OpFill, Times: 1, Do: func(faultstore.Op, string) {
 			noErr(t, cache.Delete(t.Context(), "k"))
 			time.Sleep(time.Minute) // every flush that can, has run
@@ -203,7 +203,7 @@ func TestPoisonIsIsolated(t *testing.T) {
 			}},
 		})
 		cache := chain.NewCache[string](c, nil)
-		m.plant("poison1", store.Entry{Value: []byte("before"), Version: 1, Codec: "text"})
+		m.Plant("poison1", store.Entry{Value: []byte("before"), Version: 1, Codec: "text"})
 		for i := range 300 {
 			noErr(t, cache.Set(t.Context(), fmt.Sprint("good", i), "x"))
 			if i%100 == 0 {
@@ -261,8 +261,8 @@ func TestOutageLosesNothing(t *testing.T) {
 			if p := pending(c); p.Entries != 0 || p.Lost != 0 {
 				t.Errorf("%s: twenty seconds after the outage: %+v", name, p)
 			}
-			if len(m.m) != 1999 || in(m, "8") != "8" || in(m, "7") != "" {
-				t.Errorf("%s: the tier has %d entries", name, len(m.m))
+			if m.Len() != 1999 || in(m, "8") != "8" || in(m, "7") != "" {
+				t.Errorf("%s: the tier has %d entries", name, m.Len())
 			}
 		})
 	}
@@ -275,7 +275,7 @@ func TestMaxAge(t *testing.T) {
 		c, cache, f, m := backed(t, &chain.Options{Pending: chain.PendingOptions{
 			MaxAge: time.Minute, OnDeadLetter: func(l chain.DeadLetter) { letters = append(letters, l) },
 		}})
-		m.plant("old", store.Entry{Value: []byte("before"), Version: 1, Codec: "text"})
+		m.Plant("old", store.Entry{Value: []byte("before"), Version: 1, Codec: "text"})
 		f.Inject(faultstore.Fault{Op: faultstore.OpWrites, Err: errBoom})
 		noErr(t, cache.Set(t.Context(), "old", "1"))
 		time.Sleep(2 * time.Minute)

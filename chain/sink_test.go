@@ -194,7 +194,7 @@ func TestWriteAroundToSink(t *testing.T) {
 	c := newChain(t, []chain.Tier{{Name: "memory", Store: newObjects(10)}, {Name: "disk", Store: m}, {Name: "db", Store: chain.FromSink(db)}},
 		"rules:\n  - {keys: 'bulk:{id}', ttl: 1h, write: around}\n", nil)
 	cache := chain.NewCache[string](c, nil)
-	m.plant("bulk:1", store.Entry{Value: []byte("old"), Version: 1, Codec: "text"})
+	m.Plant("bulk:1", store.Entry{Value: []byte("old"), Version: 1, Codec: "text"})
 	_, err := cache.Get(t.Context(), "bulk:1")
 	noErr(t, err)
 	noErr(t, cache.SetMany(t.Context(), map[string]string{"bulk:1": "new", "bulk:2": "new"}))

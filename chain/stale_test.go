@@ -280,7 +280,7 @@ func TestJitterNeverLengthens(t *testing.T) {
 	for range 1000 {
 		before := time.Now()
 		noErr(t, cache.Set(t.Context(), "k:1", 1))
-		e, _ := disk.peek("k:1")
+		e, _ := disk.Peek("k:1")
 		ttl := e.Expires.Sub(before)
 		least, most = min(least, ttl), max(most, ttl)
 	}
@@ -374,14 +374,14 @@ func TestForeignValueReplacesExpiredObject(t *testing.T) {
 		c := newChain(t, two(newObjects(9), disk), `rules: [{keys: "k:{id}", ttl: 10s, stale_if_error: 1h}]`, nil)
 		cache := chain.NewCache[string](c, &chain.CacheOptions[string]{})
 		noErr(t, cache.Set(t.Context(), "k:1", "ours"))
-		e, _ := disk.peek("k:1")
+		e, _ := disk.Peek("k:1")
 		time.Sleep(20 * time.Second)
-		disk.plant("k:1", store.Entry{Value: e.Value, Codec: e.Codec, Expires: time.Now().Add(time.Hour)})
+		disk.Plant("k:1", store.Entry{Value: e.Value, Codec: e.Codec, Expires: time.Now().Add(time.Hour)})
 		for range 3 {
 			_, err := cache.Get(t.Context(), "k:1")
 			noErr(t, err)
 		}
-		if n := disk.readsOf("k:1"); n != 1 {
+		if n := disk.Reads("k:1"); n != 1 {
 			t.Errorf("%d reads of the tier; want one, and memory from then on", n)
 		}
 	})

@@ -59,7 +59,7 @@ func TestInvalidateTags(t *testing.T) {
 			c, cache = start()
 			check()
 			noErr(t, c.Close(ctx))
-			clear(near.m) // the near tier lost all it had, barriers included
+			near.Wipe() // the near tier lost all it had, barriers included
 			_, cache = start()
 			check()
 		})

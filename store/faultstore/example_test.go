@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stratacache/strata/internal/mapstore"
 	"github.com/stratacache/strata/store"
 	"github.com/stratacache/strata/store/faultstore"
 )
@@ -13,7 +14,7 @@ import (
 // A tier that refuses connections for three calls, and is then slow.
 func ExampleNew() {
 	ctx := context.Background()
-	f := faultstore.New(newMap())
+	f := faultstore.New(mapstore.New())
 	_ = f.Set(ctx, "price:AAPL", store.Entry{Value: []byte("190.5")})
 
 	f.Inject(
@@ -36,7 +37,7 @@ func ExampleNew() {
 // NewObjects wraps a tier that holds decoded values; a fault makes its reads
 // misses.
 func ExampleNewObjects() {
-	f := faultstore.NewObjects(&objectMap{newMap(), map[string]any{}})
+	f := faultstore.NewObjects(&objectMap{mapstore.New(), map[string]any{}})
 	_ = f.SetObject("k", "decoded", 16, time.Time{})
 	f.Inject(faultstore.Fault{Op: faultstore.OpGet, Times: 1, Err: errors.New("dropped")})
 	_, first := f.GetObject("k")

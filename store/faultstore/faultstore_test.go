@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stratacache/strata/internal/mapstore"
 	"github.com/stratacache/strata/store"
 	"github.com/stratacache/strata/store/faultstore"
 	"github.com/stratacache/strata/store/storetest"
@@ -23,7 +24,7 @@ func entry(v string) store.Entry { return store.Entry{Value: []byte(v)} }
 // filled returns a faulty store that holds a=1, b=2, c=3.
 func filled(t *testing.T) *faultstore.Store {
 	t.Helper()
-	f := faultstore.New(newMap())
+	f := faultstore.New(mapstore.New())
 	for key, v := range map[string]string{"a": "1", "b": "2", "c": "3"} {
 		if err := f.Set(t.Context(), key, entry(v)); err != nil {
 			t.Fatal(err)
@@ -50,7 +51,7 @@ func only(keys ...string) func(string) bool {
 }
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(testing.TB) store.Store { return faultstore.New(newMap()) }, &storetest.Options{Rounds: 300})
+	storetest.Run(t, func(testing.TB) store.Store { return faultstore.New(mapstore.New()) }, &storetest.Options{Rounds: 300})
 }
 
 // each calls every operation once and returns the errors by name.
@@ -365,9 +366,9 @@ func TestConcurrentInjection(t *testing.T) {
 	}
 }
 
-// objectMap is a mapStore that holds objects.
+// objectMap is a map that holds objects.
 type objectMap struct {
-	*mapStore
+	*mapstore.Store
 	objects map[string]any
 }
 
@@ -379,10 +380,10 @@ func (o *objectMap) SetObject(key string, obj any, _ int64, _ time.Time) error {
 }
 
 func TestObjects(t *testing.T) {
-	if _, ok := any(faultstore.New(newMap())).(store.Objects); ok {
+	if _, ok := any(faultstore.New(mapstore.New())).(store.Objects); ok {
 		t.Error("a Store claims to hold objects")
 	}
-	f := faultstore.NewObjects(&objectMap{newMap(), map[string]any{}})
+	f := faultstore.NewObjects(&objectMap{mapstore.New(), map[string]any{}})
 	if err := f.SetObject("k", 1, 8, time.Time{}); err != nil {
 		t.Fatal(err)
 	}

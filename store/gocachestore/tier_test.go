@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"github.com/stratacache/strata/internal/mapstore"
 	"github.com/stratacache/strata/internal/redistest"
 	"github.com/stratacache/strata/store"
 	"github.com/stratacache/strata/store/storetest"
@@ -67,7 +68,7 @@ func TestConformanceOfRistrettoTier(t *testing.T) {
 // Both adapters, one on the other, lose nothing.
 func TestConformanceOfTierOnWrap(t *testing.T) {
 	storetest.Run(t, func(t testing.TB) store.Store {
-		return TierWith(Wrap(newMapStore()), &TierOptions{AllowClear: true})
+		return TierWith(Wrap(mapstore.New()), &TierOptions{AllowClear: true})
 	}, nil)
 }
 

@@ -14,6 +14,7 @@ import (
 	lib_store "github.com/eko/gocache/lib/v4/store"
 	redis_store "github.com/eko/gocache/store/redis/v4"
 
+	"github.com/stratacache/strata/internal/mapstore"
 	"github.com/stratacache/strata/internal/redistest"
 	"github.com/stratacache/strata/store"
 	"github.com/stratacache/strata/store/redisstore"
@@ -33,7 +34,7 @@ func strataRedis(t testing.TB) (*redisstore.Store, string) {
 
 // each runs f over every kind of store below a Wrap.
 func each(t *testing.T, f func(t *testing.T, s store.Store)) {
-	t.Run("map", func(t *testing.T) { f(t, newMapStore()) })
+	t.Run("map", func(t *testing.T) { f(t, mapstore.New()) })
 	t.Run("redis", func(t *testing.T) {
 		s, _ := strataRedis(t)
 		f(t, s)
@@ -73,7 +74,7 @@ func TestWrapCuresTheSilentTypeMismatch(t *testing.T) {
 	if n, err := peer.Get(ctx, key); n != 0 || err != nil {
 		t.Errorf("gocache returned %d, %v: this test needs no more to be", n, err)
 	}
-	ours := cache.New[int](Wrap(newMapStore()))
+	ours := cache.New[int](Wrap(mapstore.New()))
 	var serr *store.Error
 	if err := ours.Set(ctx, key, 42); !errors.Is(err, ErrValueType) || !errors.As(err, &serr) {
 		t.Errorf("Set of an int: %v, want ErrValueType", err)
@@ -83,7 +84,7 @@ func TestWrapCuresTheSilentTypeMismatch(t *testing.T) {
 	}
 	// []byte set, []byte read: "" and nil in gocache, the value here.
 	peerBytes := cache.New[[]byte](redis_store.NewRedis(c))
-	oursBytes := cache.New[[]byte](Wrap(newMapStore()))
+	oursBytes := cache.New[[]byte](Wrap(mapstore.New()))
 	for _, c := range []*cache.Cache[[]byte]{peerBytes, oursBytes} {
 		if err := c.Set(ctx, key, []byte("v")); err != nil {
 			t.Fatal(err)
@@ -125,7 +126,7 @@ type generator struct{}
 func (generator) GetCacheKey() string { return "generated" }
 
 func TestWrapKeys(t *testing.T) {
-	g := Wrap(newMapStore())
+	g := Wrap(mapstore.New())
 	u := &url.URL{Scheme: "https", Host: "example.org"}
 	for key, want := range map[any]string{"k": "k", u: "https://example.org", generator{}: "generated"} {
 		if err := g.Set(ctx, key, want); err != nil {
@@ -267,14 +268,14 @@ func (s *tagged) InvalidateTags(_ context.Context, tags ...string) error {
 }
 
 func TestWrapLetsAChainInvalidate(t *testing.T) {
-	s := &tagged{Store: newMapStore()}
+	s := &tagged{Store: mapstore.New()}
 	if err := Wrap(s).Invalidate(ctx, lib_store.WithInvalidateTags([]string{"a", "b"})); err != nil || fmt.Sprint(s.got) != "[a b]" {
 		t.Errorf("%v, %v", s.got, err)
 	}
 }
 
 func TestWrapOwnsItsBytes(t *testing.T) {
-	g := Wrap(newMapStore())
+	g := Wrap(mapstore.New())
 	mine := []byte("value")
 	if err := g.Set(ctx, "k", mine); err != nil {
 		t.Fatal(err)
@@ -351,7 +352,7 @@ func TestWrapUnderGocachesCaches(t *testing.T) {
 // gocache's chain, with strata stores on both levels: a time to live of 400 ms,
 // and none at all, survive the way from the lower to the upper.
 func TestWrapUnderGocachesChain(t *testing.T) {
-	upper, lower := Wrap(newMapStore()), Wrap(newMapStore())
+	upper, lower := Wrap(mapstore.New()), Wrap(mapstore.New())
 	chain := cache.NewChain[string](cache.New[string](upper), cache.New[string](lower))
 	for key, ttl := range map[string]time.Duration{"short": 400 * time.Millisecond, "never": 0} {
 		if err := lower.Set(ctx, key, "v", lib_store.WithExpiration(ttl)); err != nil {
