@@ -5,7 +5,7 @@ SHELL := /bin/bash
 DEMO_DIR ?= .strata/demo
 # Where "make bench" puts its result, for benchstat.
 BENCH_OUT ?= .cache/bench.txt
-BENCH_COUNT ?= 6
+BENCH_COUNT ?= 10
 
 .PHONY: help
 help: ## Show this list
@@ -65,6 +65,10 @@ fuzz-short: ## Fuzz every target for FUZZTIME (5s)
 .PHONY: bench
 bench: ## Compare with other caches; result in BENCH_OUT, summed up by benchstat
 	@scripts/bench.sh $(BENCH_COUNT) $(BENCH_OUT)
+
+.PHONY: bench-results
+bench-results: ## Write benchmarks/RESULTS.md and its charts from BENCH_OUT
+	@scripts/bench.sh results $(BENCH_OUT)
 
 .PHONY: bench-short
 bench-short: ## Run every benchmark briefly, to see that it still works
