@@ -106,8 +106,19 @@ type Options struct {
 
 // New returns a chain of tiers, nearest first, under policies (nil: no rules).
 // The chain owns the tiers' stores and closes them in Close; where New fails they
-// stay the caller's.
+// stay the caller's, but for those that came by Opened.
 func New(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) {
+	err := openErrors(tiers)
+	if err == nil {
+		var c *Chain
+		if c, err = compose(tiers, policies, opts); err == nil {
+			return c, nil
+		}
+	}
+	return nil, errors.Join(err, closeOpened(tiers))
+}
+
+func compose(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) {
 	c := &Chain{policies: policies, closing: make(chan struct{}), stop: make(chan struct{})}
 	if opts != nil {
 		c.opts = *opts

@@ -32,6 +32,9 @@ type Tier struct {
 	// Timeout bounds each call of the tier; 0 takes Options.TierTimeout, a
 	// negative one means none.
 	Timeout time.Duration
+
+	err    error // of the store's constructor; see Opened
+	opened bool  // nobody else holds Store
 }
 
 // ErrTierDown is the error of a tier whose circuit breaker is open: it was not

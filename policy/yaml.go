@@ -22,6 +22,16 @@ const maxYAML = 4 << 20
 // error is an *Error that lists every problem with its line.
 func Parse(data []byte) (*Set, error) { return ParseWithin(data) }
 
+// MustParse is like Parse but panics where the document is wrong. It is for rules
+// that are written in the program.
+func MustParse(document string) *Set {
+	s, err := Parse([]byte(document))
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
 // ParseWithin is Parse for a document that has other sections too, such as a
 // program's whole configuration: the named top-level fields are left alone.
 func ParseWithin(data []byte, others ...string) (*Set, error) {

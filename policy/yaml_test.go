@@ -232,3 +232,12 @@ func TestGolden(t *testing.T) {
 		}
 	}
 }
+
+func TestMustParse(t *testing.T) {
+	defer func() {
+		if p, ok := recover().(error); !ok || !strings.Contains(p.Error(), "ttl") {
+			t.Errorf("panic %v", p)
+		}
+	}()
+	MustParse(`rules: [{keys: k, ttl: soon}]`)
+}

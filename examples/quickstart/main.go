@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
 
@@ -13,30 +12,19 @@ import (
 	"github.com/stratacache/strata/store/memstore"
 )
 
-func run(ctx context.Context, dir string) error {
-	memory, err1 := memstore.New(nil) // nil: the defaults
-	disk, err2 := diskstore.Open(dir, nil)
-	rules, err3 := policy.Parse([]byte("rules: [{keys: 'price:{symbol}', ttl: 5m}]"))
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return err
-	}
-	c, err := chain.New([]chain.Tier{{Name: "memory", Store: memory}, {Name: "disk", Store: disk}}, rules, nil)
+func main() {
+	c, err := chain.New([]chain.Tier{
+		chain.Opened(memstore.New(nil)).As("memory"), // nil: the defaults
+		chain.Opened(diskstore.Open(".strata/quickstart", nil)).As("disk"),
+	}, policy.MustParse("rules: [{keys: 'price:{symbol}', ttl: 5m}]"), nil)
 	if err != nil {
-		return err
+		log.Fatal(err)
 	}
-	defer c.Close(ctx)
-
+	defer c.Close(context.Background())
 	prices := chain.NewCache[float64](c, nil)
-	price, err := prices.GetOrLoad(ctx, "price:AAPL", func(context.Context, string) (float64, error) {
+	price, err := prices.GetOrLoad(context.Background(), "price:AAPL", func(context.Context, string) (float64, error) {
 		fmt.Println("asking the API") // once in five minutes, restarts included
 		return 169.23, nil
 	})
-	fmt.Println("AAPL:", price)
-	return err
-}
-
-func main() {
-	if err := run(context.Background(), ".strata/quickstart"); err != nil {
-		log.Fatal(err)
-	}
+	fmt.Println("AAPL:", price, err)
 }

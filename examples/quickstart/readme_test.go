@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"os"
 	"regexp"
@@ -27,6 +26,9 @@ func TestREADME(t *testing.T) {
 	}
 	if !strings.Contains(string(readme), "```go\n"+string(program)+"```\n") {
 		t.Error("README.md does not contain examples/quickstart/main.go as it is")
+	}
+	if n := strings.Count(string(program), "\n"); n > 30 {
+		t.Errorf("the example has %d lines; what a newcomer reads first has 30 at most", n)
 	}
 }
 
@@ -65,16 +67,16 @@ func TestPolicyTable(t *testing.T) {
 
 // The second run on the same folder answers without the API.
 func TestRun(t *testing.T) {
-	dir := t.TempDir()
-	for i, want := range []string{"asking the API\nAAPL: 169.23\n", "AAPL: 169.23\n"} {
-		if got := stdout(t, func() error { return run(context.Background(), dir) }); got != want {
+	t.Chdir(t.TempDir())
+	for i, want := range []string{"asking the API\nAAPL: 169.23 <nil>\n", "AAPL: 169.23 <nil>\n"} {
+		if got := stdout(t, main); got != want {
 			t.Errorf("run %d printed %q, want %q", i+1, got, want)
 		}
 	}
 }
 
 // stdout returns what f prints.
-func stdout(t *testing.T, f func() error) string {
+func stdout(t *testing.T, f func()) string {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -82,12 +84,9 @@ func stdout(t *testing.T, f func() error) string {
 	}
 	old := os.Stdout
 	os.Stdout = w
-	err = f()
+	f()
 	os.Stdout = old
 	_ = w.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var b bytes.Buffer
 	if _, err := io.Copy(&b, r); err != nil {
 		t.Fatal(err)
