@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -272,42 +273,40 @@ func (c *Chain) tierNames() string {
 
 // Flush waits until every acknowledged write and every fill has reached its
 // tiers, and then asks those tiers that buffer (a Flush method) to do the same.
-// What is still pending when ctx ends is reported as a *PendingError and stays
-// pending.
+// What is still pending when ctx ends is reported as a *PendingError for each tier
+// and stays pending. If ctx has no deadline, a tier that takes nothing for
+// PendingOptions.DrainStall is waited for no longer.
 func (c *Chain) Flush(ctx context.Context) error {
 	if c.closed.Load() {
 		return store.ErrClosed
 	}
-	return c.flush(ctx, false)
+	return errors.Join(c.flush(ctx, false)...)
 }
 
-func (c *Chain) flush(ctx context.Context, seal bool) error {
-	if err := c.work.wait(ctx); err != nil {
-		return err
-	}
-	if err := c.filler.drain(ctx); err != nil {
-		return err
-	}
-	var errs []error
+// flush returns what went wrong, which may be nil.
+func (c *Chain) flush(ctx context.Context, seal bool) (errs []error) {
+	errs = append(errs, c.work.wait(ctx), c.filler.drain(ctx))
 	for _, t := range c.bytes {
 		if err := t.queue.drain(ctx, seal); err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		if f, ok := t.Store.(interface{ Flush(context.Context) error }); ok {
-			errs = append(errs, f.Flush(ctx))
+			if err := t.guard(ctx, f.Flush); err != nil {
+				errs = append(errs, tierError("flush", t.Name, "", err))
+			}
 		}
 	}
 	if c.notices != nil {
 		errs = append(errs, c.notices.drain(ctx))
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
-// Close drains what is pending until ctx ends, then closes the tiers. What could
-// not be written is reported as a *PendingError; of that, what is in the journal
-// will be written when the chain is opened again, and the rest is lost. A second
-// Close returns nil.
+// Close drains what is pending as Flush does, then closes the tiers. What could
+// not be written is reported as a *PendingError for each tier; of that, what is in
+// the journal will be written when the chain is opened again, and the rest is
+// lost. Other errors are joined to those. A second Close returns nil.
 func (c *Chain) Close(ctx context.Context) error {
 	var err error
 	c.once.Do(func() { err = c.close(ctx) })
@@ -318,22 +317,21 @@ func (c *Chain) close(ctx context.Context) error {
 	c.closed.Store(true)
 	close(c.closing)
 	var errs []error
-	err := c.flush(ctx, true)
-	if pe := (*PendingError)(nil); !errors.As(err, &pe) { // else counted anew below
+	why := make(map[string]error) // by tier
+	for _, err := range c.flush(ctx, true) {
+		pe := (*PendingError)(nil)
+		if errors.As(err, &pe) && c.byteTier(pe.Tier) != nil {
+			why[pe.Tier] = pe.Err // counted anew below
+			continue
+		}
 		errs = append(errs, err)
-	}
-	why := err
-	if ctx.Err() != nil {
-		why = ended(ctx)
-	} else if why == nil {
-		why = store.ErrClosed // of writes that ran into the Close
 	}
 	c.cancel(store.ErrClosed)
 	close(c.stop)
 	c.filler.close()
 	c.loops.Wait()
 	for _, t := range c.bytes {
-		errs = append(errs, t.queue.shut(why))
+		errs = append(errs, t.queue.shut(cmp.Or(why[t.Name], store.ErrClosed))) // or writes that ran into the Close
 	}
 	if c.ledger != nil {
 		errs = append(errs, c.ledger.close())

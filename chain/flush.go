@@ -195,6 +195,7 @@ func (q *queue) finish(batch []delivery) (took int, letters []DeadLetter, err er
 		}
 	}
 	q.successes += uint64(took)
+	q.err = err
 	for i := range batch {
 		d := &batch[i]
 		d.of.busy = false

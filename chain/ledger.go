@@ -89,12 +89,6 @@ type ack struct {
 	void bool
 }
 
-// syncer is a store that buffers what it has taken. It is asked to make that
-// durable before the journal lets go of it.
-type syncer interface {
-	Sync(ctx context.Context) error
-}
-
 // inFlight counts the operations of a key between their stamp and their slot, and
 // remembers the newest that got there.
 type inFlight struct {
@@ -335,10 +329,8 @@ func (l *ledger) writeAcks(ctx context.Context) error {
 func (l *ledger) enqueueAcks(ctx context.Context, byTier map[int][]uint64) error {
 	for i, seqs := range byTier {
 		t := l.c.tiers[i]
-		if s, ok := t.Store.(syncer); ok {
-			if err := t.guard(ctx, s.Sync); err != nil {
-				return tierError("sync", t.Name, "", err)
-			}
+		if err := t.sync(ctx); err != nil {
+			return tierError("sync", t.Name, "", err)
 		}
 		if _, err := l.j.Enqueue(ctx, ackRecord, appendAck(nil, t.Name, seqs)); err != nil {
 			return err

@@ -35,6 +35,10 @@ type PendingOptions struct {
 	// MaxAge is how old a write may get before it is given up at its next
 	// failure; 0 means that it is tried for ever.
 	MaxAge time.Duration
+	// DrainStall is how long a Flush or Close whose context has no deadline waits
+	// for a tier that takes nothing; 0 means 30 s. What is left is then reported
+	// as if a deadline had passed.
+	DrainStall time.Duration
 	// OnDeadLetter is told of every write that is given up: after MaxAttempts or
 	// MaxAge, or because the tier refused it for good. It is called from the
 	// queue's goroutine: it must be quick and must not call the chain.
@@ -60,7 +64,7 @@ func (o *PendingOptions) complete() error {
 		{"MaxEntries", int64(o.MaxEntries)}, {"MaxBytes", o.MaxBytes}, {"Batch", int64(o.Batch)},
 		{"Interval", int64(o.Interval)}, {"RetryMin", int64(o.RetryMin)}, {"RetryMax", int64(o.RetryMax)},
 		{"MaxAttempts", int64(o.MaxAttempts)}, {"MaxAge", int64(o.MaxAge)},
-		{"JournalFile", o.JournalFile},
+		{"DrainStall", int64(o.DrainStall)}, {"JournalFile", o.JournalFile},
 	} {
 		if f.n < 0 {
 			return fmt.Errorf("strata: chain.Options.Pending.%s is negative; leave it zero for the default", f.name)
@@ -73,6 +77,7 @@ func (o *PendingOptions) complete() error {
 	defaults(&o.MaxBytes, 64<<20)
 	defaults(&o.Batch, 512)
 	defaults(&o.Interval, 50*time.Millisecond)
+	defaults(&o.DrainStall, 30*time.Second)
 	defaults(&o.JournalFile, 8<<20)
 	defaults(&o.RetryMin, 50*time.Millisecond)
 	defaults(&o.RetryMax, max(5*time.Second, o.RetryMin))

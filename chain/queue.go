@@ -36,6 +36,7 @@ type queue struct {
 	nudged    bool // flush now, whatever pause is on
 	closed    bool
 	successes uint64 // entries that the tier took
+	err       error  // of the last batch, where it failed
 
 	n     atomic.Int64  // len(slots), read without the lock
 	wake  chan struct{} // a flush may have become due earlier

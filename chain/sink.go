@@ -51,7 +51,9 @@ func (f SinkFunc) WriteMany(ctx context.Context, writes []Write) error { return 
 //     writes that wait for it.
 //
 // Get asks s if it is a SinkReader, and finds nothing otherwise. If s has a method
-// Close() error, closing the chain calls it.
+// Close() error, closing the chain calls it; if it is a store.Syncer, the journal
+// of durable rules calls it before it lets go of what s has taken. A sink without
+// Sync must have made durable what it took when WriteMany returns.
 func FromSink(s Sink) store.Store { return &sinkStore{s} }
 
 // sinkStore is a sink as a store. The chain's queue writes to the sink itself.
@@ -60,6 +62,7 @@ type sinkStore struct{ Sink }
 var (
 	_ store.Store       = (*sinkStore)(nil)
 	_ store.BatchGetter = (*sinkStore)(nil)
+	_ store.Syncer      = (*sinkStore)(nil)
 )
 
 // Get implements store.Store.
@@ -98,6 +101,14 @@ func (s *sinkStore) Delete(ctx context.Context, key string) error {
 
 func (s *sinkStore) one(ctx context.Context, w Write) error {
 	return store.KeyError(s.WriteMany(ctx, []Write{w}), w.Key)
+}
+
+// Sync implements store.Syncer.
+func (s *sinkStore) Sync(ctx context.Context) error {
+	if y, ok := s.Sink.(store.Syncer); ok {
+		return y.Sync(ctx)
+	}
+	return nil
 }
 
 // Close implements store.Store.

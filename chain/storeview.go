@@ -46,6 +46,7 @@ var (
 	_ store.Filler       = (*view)(nil)
 	_ store.Scanner      = (*view)(nil)
 	_ store.Clearer      = (*view)(nil)
+	_ store.Syncer       = (*view)(nil)
 	_ store.Statser      = (*view)(nil)
 )
 
@@ -222,6 +223,19 @@ func (v *view) Scan(ctx context.Context, prefix string) iter.Seq2[string, error]
 
 // Clear implements store.Clearer.
 func (v *view) Clear(ctx context.Context) error { return v.fault("clear", "", v.c.Clear(ctx)) }
+
+// Sync implements store.Syncer: it waits until the tiers have every write that was
+// acknowledged, and syncs those that buffer.
+func (v *view) Sync(ctx context.Context) error {
+	if err := v.c.closedError("sync"); err != nil {
+		return err
+	}
+	var errs []error
+	for _, t := range v.c.bytes {
+		errs = append(errs, t.queue.drain(ctx, false), store.Sync(ctx, t.Store))
+	}
+	return v.fault("sync", "", errors.Join(errs...))
+}
 
 // Stats implements store.Statser: what all tiers together answered.
 func (v *view) Stats() store.Stats {

@@ -148,6 +148,17 @@ func (t *tier) call(ctx context.Context, h *histogram, f func(context.Context) e
 	return err
 }
 
+// sync asks the tier to make durable what it has taken, within its timeout. The
+// breaker is not asked: a tier that has just taken writes is worth the call.
+func (t *tier) sync(ctx context.Context) error {
+	if t.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.timeout)
+		defer cancel()
+	}
+	return t.guard(ctx, func(ctx context.Context) error { return store.Sync(ctx, t.Store) })
+}
+
 // guard turns a panic of a store into an error: a broken tier must not take the
 // program down.
 func (t *tier) guard(ctx context.Context, f func(context.Context) error) (err error) {

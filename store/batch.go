@@ -183,6 +183,15 @@ func Clear(ctx context.Context, s Store) error {
 	return DeleteMany(ctx, s, keys)
 }
 
+// Sync makes what s has acknowledged durable. A store without Sync holds nothing
+// back, and there is nothing to do.
+func Sync(ctx context.Context, s Store) error {
+	if y, ok := s.(Syncer); ok {
+		return y.Sync(ctx)
+	}
+	return nil
+}
+
 // StatsOf returns the counters of s; ok is false where it keeps none.
 func StatsOf(s Store) (st Stats, ok bool) {
 	if c, ok := s.(Statser); ok {

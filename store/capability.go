@@ -55,6 +55,14 @@ type Clearer interface {
 	Clear(ctx context.Context) error
 }
 
+// Syncer is a store that may hold in a buffer what it has acknowledged.
+type Syncer interface {
+	// Sync returns when all that was acknowledged before the call is as durable
+	// as the store makes it. A journal that keeps writes until a tier has them
+	// calls it before it lets go of them.
+	Sync(ctx context.Context) error
+}
+
 // Statser is a store that counts.
 type Statser interface {
 	Stats() Stats

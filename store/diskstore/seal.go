@@ -301,7 +301,7 @@ func (s *Store) commitMaybe(sealed uint64, change func([]*seg) []*seg, also func
 	return false, nil
 }
 
-// Sync puts all that has been written so far on the disk, whatever Options.Sync
+// Sync implements store.Syncer: it puts all that has been written so far on the disk, whatever Options.Sync
 // says, where Open finds it again. It costs one sync of the journal.
 func (s *Store) Sync(ctx context.Context) error {
 	if err := s.check(ctx, "sync", ""); err != nil {

@@ -107,6 +107,7 @@ var (
 	_ store.Filler       = (*Store)(nil)
 	_ store.Scanner      = (*Store)(nil)
 	_ store.Clearer      = (*Store)(nil)
+	_ store.Syncer       = (*Store)(nil)
 	_ store.Statser      = (*Store)(nil)
 )
 

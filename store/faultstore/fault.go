@@ -17,15 +17,16 @@ const (
 	OpScan
 	OpClear
 	OpClose
+	OpSync
 
 	numOps = iota
 
 	OpReads  = OpGet | OpGetMany | OpScan
 	OpWrites = OpSet | OpDelete | OpFill | OpSetMany | OpDeleteMany | OpClear
-	OpAll    = OpReads | OpWrites | OpClose
+	OpAll    = OpReads | OpWrites | OpClose | OpSync
 )
 
-var opNames = [numOps]string{"get", "set", "delete", "fill", "getmany", "setmany", "deletemany", "scan", "clear", "close"}
+var opNames = [numOps]string{"get", "set", "delete", "fill", "getmany", "setmany", "deletemany", "scan", "clear", "close", "sync"}
 
 // String returns the operation's name as in store.Error, several joined by "|".
 func (o Op) String() string {
@@ -51,7 +52,7 @@ type Fault struct {
 	// Op is the set of operations hit.
 	Op Op
 	// Key selects keys; nil selects all. A Scan is selected by its prefix, a
-	// Clear and a Close by the empty key. A batch is hit if any of its keys is
+	// Clear, a Sync and a Close by the empty key. A batch is hit if any of its keys is
 	// selected, and counts as one call.
 	Key func(key string) bool
 	// Skip is how many selected calls pass before the first hit, Times how many

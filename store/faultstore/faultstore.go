@@ -32,6 +32,7 @@ var (
 	_ store.Filler       = (*Store)(nil)
 	_ store.Scanner      = (*Store)(nil)
 	_ store.Clearer      = (*Store)(nil)
+	_ store.Syncer       = (*Store)(nil)
 	_ store.Statser      = (*Store)(nil)
 )
 
@@ -272,6 +273,11 @@ func (s *Store) Scan(ctx context.Context, prefix string) iter.Seq2[string, error
 // Clear implements store.Clearer, by store.Clear.
 func (s *Store) Clear(ctx context.Context) error {
 	return s.do(ctx, OpClear, "", func() error { return store.Clear(ctx, s.inner) })
+}
+
+// Sync implements store.Syncer, by store.Sync.
+func (s *Store) Sync(ctx context.Context) error {
+	return s.do(ctx, OpSync, "", func() error { return store.Sync(ctx, s.inner) })
 }
 
 // Stats returns the counters of the inner store, all zero where it keeps none.

@@ -68,12 +68,13 @@ func each(ctx context.Context, f *faultstore.Store) map[faultstore.Op]error {
 		errs[faultstore.OpScan] = err
 	}
 	errs[faultstore.OpClear] = f.Clear(ctx)
+	errs[faultstore.OpSync] = f.Sync(ctx)
 	errs[faultstore.OpClose] = f.Close()
 	return errs
 }
 
 func TestErrHitsItsOperationsOnly(t *testing.T) {
-	for op := faultstore.OpGet; op <= faultstore.OpClose; op <<= 1 {
+	for op := faultstore.OpGet; op <= faultstore.OpSync; op <<= 1 {
 		t.Run(op.String(), func(t *testing.T) {
 			f := filled(t)
 			f.Inject(faultstore.Fault{Op: op, Err: errBoom})
@@ -89,15 +90,15 @@ func TestErrHitsItsOperationsOnly(t *testing.T) {
 					t.Errorf("Calls(%v) = %d, want 1", other, n)
 				}
 			}
-			if n := f.Calls(faultstore.OpAll); n != 10 {
-				t.Errorf("Calls(OpAll) = %d, want 10", n)
+			if n := f.Calls(faultstore.OpAll); n != 11 {
+				t.Errorf("Calls(OpAll) = %d, want 11", n)
 			}
 		})
 	}
 }
 
 func TestUnions(t *testing.T) {
-	if faultstore.OpReads|faultstore.OpWrites|faultstore.OpClose != faultstore.OpAll || faultstore.OpReads&faultstore.OpWrites != 0 {
+	if faultstore.OpReads|faultstore.OpWrites|faultstore.OpClose|faultstore.OpSync != faultstore.OpAll || faultstore.OpReads&faultstore.OpWrites != 0 {
 		t.Error("the unions overlap or leave something out")
 	}
 	if s := faultstore.OpReads.String(); s != "get|getmany|scan" {
