@@ -65,8 +65,8 @@ func TestDrainWaitsForProgress(t *testing.T) {
 			noErr(t, cache.Set(t.Context(), key, "v"))
 		}
 		noErr(t, c.Close(context.Background()))
-		if len(m.m) != 4 {
-			t.Errorf("the tier has %d entries", len(m.m))
+		if m.Len() != 4 {
+			t.Errorf("the tier has %d entries", m.Len())
 		}
 	})
 }

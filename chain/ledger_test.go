@@ -124,7 +124,7 @@ func TestReplay(t *testing.T) {
 func TestReplayAdvancesTheClock(t *testing.T) {
 	dir, m, ctx := t.TempDir(), newMap(), context.Background()
 	ahead := uint64(time.Now().Add(time.Hour).UnixMilli()) << 16
-	m.plant("d:other", store.Entry{Value: []byte("x"), Version: ahead, Codec: "text"})
+	m.Plant("d:other", store.Entry{Value: []byte("x"), Version: ahead, Codec: "text"})
 	c, cache, _ := durable(t, dir, m, nil)
 	_, err := cache.Get(ctx, "d:other") // moves the clock an hour on
 	noErr(t, err)
@@ -133,14 +133,14 @@ func TestReplayAdvancesTheClock(t *testing.T) {
 		t.Fatalf("the clock stands at %d, before %d", v, ahead)
 	}
 	stop(t, c)
-	delete(m.m, "d:other") // the next run has nothing but the journal to learn the time from
+	m.Wipe() // the next run has nothing but the journal to learn the time from
 	c, cache, f := durable(t, dir, m, nil)
 	noErr(t, cache.Set(ctx, "d:k", "after"))
 	v, err := cache.Get(ctx, "d:k")
 	want(t, v, err, "after")
 	f.Reset()
 	flush(t, c)
-	if e, _ := m.peek("d:k"); string(e.Value) != "after" || e.Version <= ahead {
+	if e, _ := m.Peek("d:k"); string(e.Value) != "after" || e.Version <= ahead {
 		t.Errorf("the tier has %q of version %d; want a version after %d", e.Value, e.Version, ahead)
 	}
 	noErr(t, c.Close(ctx))
@@ -169,8 +169,8 @@ func TestJournalWaitsForSync(t *testing.T) {
 		noErr(t, cache.Set(ctx, fmt.Sprint("d:", i), value))
 	}
 	flush(t, c)
-	if len(m.m) != 20 || f.Calls(faultstore.OpSync) == 0 {
-		t.Fatalf("the tier has %d entries, and was asked to sync %d times", len(m.m), f.Calls(faultstore.OpSync))
+	if m.Len() != 20 || f.Calls(faultstore.OpSync) == 0 {
+		t.Fatalf("the tier has %d entries, and was asked to sync %d times", m.Len(), f.Calls(faultstore.OpSync))
 	}
 	if s := c.Stats().Journal; s.Records != 20 {
 		t.Errorf("the journal holds %d records of 20 that are not durable in the tier", s.Records)
@@ -181,12 +181,12 @@ func TestJournalWaitsForSync(t *testing.T) {
 		t.Errorf("Close does not say that the tier could not sync: %v", err)
 	}
 	unsynced()
-	clear(m.m) // the tier lost its buffers
+	m.Wipe() // the tier lost its buffers
 	c, _, f = durable(t, dir, m, opts)
 	f.Reset()
 	flush(t, c)
-	if len(m.m) != 20 {
-		t.Errorf("%d entries of 20 were replayed", len(m.m))
+	if m.Len() != 20 {
+		t.Errorf("%d entries of 20 were replayed", m.Len())
 	}
 	noErr(t, c.Close(ctx))
 	c, _, _ = durable(t, dir, m, opts)
