@@ -62,6 +62,10 @@ tidy: ## Run go mod tidy in every module
 fuzz-short: ## Fuzz every target for FUZZTIME (5s)
 	@scripts/fuzz.sh
 
+.PHONY: torture
+torture: deps ## Attack what docs/reliability.md promises, for hours; PARTS="kill power" runs some
+	@scripts/torture.sh $(PARTS)
+
 .PHONY: bench
 bench: ## Compare with other caches; result in BENCH_OUT, summed up by benchstat
 	@scripts/bench.sh $(BENCH_COUNT) $(BENCH_OUT)
