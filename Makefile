@@ -24,7 +24,7 @@ demo-check: ## Run the demo twice; the second run must not call the API
 	@scripts/demo-check.sh
 
 .PHONY: deps
-deps: ## Find or install what the tests need: a C++ compiler and redis-server
+deps: ## Find or install what the tests need: a C++ compiler, redis-server, Python
 	@scripts/deps.sh
 
 .PHONY: test

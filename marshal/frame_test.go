@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stratacache/strata/internal/pythontest"
 )
 
 type (
@@ -187,31 +188,13 @@ func TestPandasReadsFrame(t *testing.T) {
 	}
 	const script = `
 import sys, io
-try:
-    import pandas as pd
-except ImportError:
-    sys.exit(77)
+import pandas as pd
 f = pd.read_json(io.StringIO(sys.stdin.read()))
 print(f.shape, f.index[1].isoformat(), f["Close"].round(10).tolist(), f["Open"].isna().tolist(), f["Volume"].tolist(), f["Note"].tolist())
 `
-	for _, python := range []string{"/usr/bin/python3", "python3"} {
-		cmd := exec.Command(python, "-c", script)
-		cmd.Stdin = strings.NewReader(string(b))
-		out, err := cmd.Output()
-		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() == 77 {
-			continue // no such program, or no pandas
-		}
-		checkPandas(t, out, err)
-		return
-	}
-	t.Skip("no python3 with pandas here")
-}
-
-func checkPandas(t *testing.T, out []byte, err error) {
-	t.Helper()
 	want := `(3, 5) 2017-01-04T09:00:00 [116.15, 116.0, 0.3333333333] [False, False, True] [28781900, 21118100, 22193600] ['BTC/USDT', 'é "q"', None]`
-	if err != nil || strings.TrimSpace(string(out)) != want {
-		t.Errorf("pandas says %v\n got %s\nwant %s", err, out, want)
+	if got := pythontest.Run(t, pythontest.Interpreter(t, "pandas"), string(b), "-c", script); strings.TrimSpace(got) != want {
+		t.Errorf("pandas says\n%swant\n%s", got, want)
 	}
 }
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Finds or installs what the tests need beside Go: a C compiler, for the race
-# detector, the C++ library, for DuckDB, and redis-server. It starts no server: the tests start their own, on
-# free ports, and stop them.
+# detector, the C++ library, for DuckDB, and redis-server. It starts no server: the
+# tests start their own, on free ports, and stop them. A Python with redis-py and
+# pandas is installed where apt-get can; elsewhere the tests beside a Python program
+# are skipped, unless STRATA_REQUIRE_PYTHON=1.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -60,6 +62,27 @@ ensure_redis() {
 Then run this again. "make test-short" runs the tests that need no Redis.'
 }
 
+have_python() {
+	local python candidates=(/usr/bin/python3 python3)
+	hash -r
+	[ -z "${STRATA_PYTHON:-}" ] || candidates=("$STRATA_PYTHON")
+	for python in "${candidates[@]}"; do
+		"$python" -c 'import redis, pandas' 2>/dev/null && return
+	done
+	return 1
+}
+
+ensure_python() {
+	have_python && return
+	apt_install python3-redis python3-pandas || true
+	have_python && return
+	[ "${STRATA_REQUIRE_PYTHON:-}" != 1 ] || die 'STRATA_REQUIRE_PYTHON=1, but there is no Python with redis and pandas.'
+	say 'there is no Python with redis and pandas: the tests beside a Python program will be skipped.
+  Debian, Ubuntu:  sudo apt-get install python3-redis python3-pandas
+  elsewhere:       python3 -m venv DIR && DIR/bin/pip install redis pandas, then STRATA_PYTHON=DIR/bin/python3'
+}
+
 command -v go >/dev/null || die 'Go is needed: https://go.dev/doc/install'
 ensure_compiler
 ensure_redis
+ensure_python

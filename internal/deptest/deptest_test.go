@@ -20,6 +20,7 @@ var layers = map[string][]string{
 	"config":           {"chain", "policy", "marshal", "notify", "observe", "store", "internal"},
 	"internal":         {"store", "internal"},
 	"cmd":              {"config", "chain", "policy", "marshal", "notify", "observe", "store", "internal"},
+	"test":             {"chain", "policy", "marshal", "store", "internal"},
 	"examples":         {"config", "chain", "policy", "marshal", "notify", "observe", "store", "internal"},
 }
 
