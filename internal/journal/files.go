@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -208,6 +209,20 @@ func (j *Journal) settle() {
 	j.mu.Unlock()
 	j.signal()
 	<-b.done
+}
+
+// Drain waits until all that was appended so far was handed to the system, where
+// it outlives the process.
+func (j *Journal) Drain(ctx context.Context) error {
+	j.mu.Lock()
+	if err := j.broken(); err != nil {
+		j.mu.Unlock()
+		return err
+	}
+	b := j.push(&batch{done: make(chan struct{})})
+	j.mu.Unlock()
+	j.signal()
+	return wait(ctx, b)
 }
 
 // dropFile removes a file or makes it a spare.

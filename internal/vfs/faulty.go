@@ -110,6 +110,9 @@ func (f *faultFS) open(op Op, name string, open func(string) (File, error)) (Fil
 }
 
 func (f *faultFS) Create(name string) (File, error) { return f.open(OpCreate, name, f.FS.Create) }
+func (f *faultFS) CreateNew(name string) (File, error) {
+	return f.open(OpCreate, name, f.FS.CreateNew)
+}
 func (f *faultFS) Open(name string) (File, error)   { return f.open(OpOpen, name, f.FS.Open) }
 func (f *faultFS) OpenRW(name string) (File, error) { return f.open(OpOpen, name, f.FS.OpenRW) }
 
@@ -146,6 +149,13 @@ func (f *faultFS) MkdirAll(name string) error {
 		return &fs.PathError{Op: "mkdir", Path: name, Err: err}
 	}
 	return f.FS.MkdirAll(name)
+}
+
+func (f *faultFS) Mkdir(name string) error {
+	if err := f.check(OpMkdir, name); err != nil {
+		return &fs.PathError{Op: "mkdir", Path: name, Err: err}
+	}
+	return f.FS.Mkdir(name)
 }
 
 func (f *faultFS) SyncDir(name string) error {

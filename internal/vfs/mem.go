@@ -39,7 +39,8 @@ const crashBlock = 512
 
 // CrashClone returns what a machine that lost power now would find: all that
 // was synced, and of the rest each block or directory change with probability
-// keep, in any order. Locks are gone.
+// keep, in any order. A rename is one change, as journaling file systems have it.
+// Locks are gone.
 func (m *MemFS) CrashClone(rng *rand.Rand, keep float64) *MemFS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -48,27 +49,50 @@ func (m *MemFS) CrashClone(rng *rand.Rand, keep float64) *MemFS {
 	for name, n := range m.disk {
 		names[name] = n
 	}
+	from := m.renames()
 	for _, name := range sortedNames(m.now) {
 		if n := m.now[name]; m.disk[name] != n && rng.Float64() < keep {
 			names[name] = n
+			delete(names, from[name]) // a rename happens as a whole
 		}
 	}
-	for name := range m.disk {
-		if m.now[name] == nil && rng.Float64() < keep {
+	renamed := map[string]bool{}
+	for _, old := range from {
+		renamed[old] = true
+	}
+	for _, name := range sortedNames(m.disk) {
+		if m.now[name] == nil && !renamed[name] && rng.Float64() < keep {
 			delete(names, name)
 		}
 	}
-	for _, name := range sortedNames(names) {
+	for _, name := range sortedNames(names) { // parents before what is in them
+		if p := c.now[path.Dir(name)]; p == nil || !p.dir {
+			continue // in a directory that is gone
+		}
 		n := names[name]
 		node := &memNode{dir: n.dir, data: crashData(n, rng, keep)}
 		node.synced = append([]byte(nil), node.data...)
 		c.now[name], c.disk[name] = node, node
-		for d := path.Dir(name); c.now[d] == nil; d = path.Dir(d) {
-			dir := &memNode{dir: true}
-			c.now[d], c.disk[d] = dir, dir
-		}
 	}
 	return c
+}
+
+// renames returns the old names of the files that were renamed and whose new
+// names are not on the disk.
+func (m *MemFS) renames() map[string]string {
+	old := map[*memNode]string{}
+	for name, n := range m.disk {
+		if m.now[name] == nil && !n.dir {
+			old[n] = name
+		}
+	}
+	from := map[string]string{}
+	for name, n := range m.now {
+		if o, ok := old[n]; ok && m.disk[name] != n {
+			from[name] = o
+		}
+	}
+	return from
 }
 
 func sortedNames(m map[string]*memNode) []string {
@@ -98,7 +122,12 @@ func crashData(n *memNode, rng *rand.Rand, keep float64) []byte {
 func pathErr(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
 
 // Create implements FS.
-func (m *MemFS) Create(name string) (File, error) {
+func (m *MemFS) Create(name string) (File, error) { return m.create(name, false) }
+
+// CreateNew implements FS.
+func (m *MemFS) CreateNew(name string) (File, error) { return m.create(name, true) }
+
+func (m *MemFS) create(name string, fresh bool) (File, error) {
 	name = path.Clean(name)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,6 +139,8 @@ func (m *MemFS) Create(name string) (File, error) {
 	case n == nil:
 		n = &memNode{}
 		m.now[name] = n
+	case fresh:
+		return nil, pathErr("create", name, fs.ErrExist)
 	case n.dir:
 		return nil, pathErr("create", name, fs.ErrInvalid)
 	}
@@ -209,14 +240,32 @@ func (m *MemFS) MkdirAll(name string) error {
 	return nil
 }
 
+// Mkdir implements FS.
+func (m *MemFS) Mkdir(name string) error {
+	name = path.Clean(name)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.now[name] != nil {
+		return pathErr("mkdir", name, fs.ErrExist)
+	}
+	if p := m.now[path.Dir(name)]; p == nil || !p.dir {
+		return pathErr("mkdir", name, fs.ErrNotExist)
+	}
+	m.now[name] = &memNode{dir: true}
+	return nil
+}
+
 // SyncDir implements FS.
 func (m *MemFS) SyncDir(name string) error {
 	name = path.Clean(name)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for other := range m.disk {
-		if path.Dir(other) == name && m.now[other] == nil {
-			delete(m.disk, other)
+	if n := m.now[name]; n == nil || !n.dir {
+		return pathErr("syncdir", name, fs.ErrNotExist)
+	}
+	for other, n := range m.disk {
+		if path.Dir(other) == name && m.now[other] != n {
+			m.forget(other)
 		}
 	}
 	for other, n := range m.now {
@@ -225,6 +274,16 @@ func (m *MemFS) SyncDir(name string) error {
 		}
 	}
 	return nil
+}
+
+// forget drops a name from the disk, with all that is below it.
+func (m *MemFS) forget(name string) {
+	delete(m.disk, name)
+	for other := range m.disk {
+		if strings.HasPrefix(other, name+"/") {
+			delete(m.disk, other)
+		}
+	}
 }
 
 // Lock implements FS.

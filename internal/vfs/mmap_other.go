@@ -9,6 +9,11 @@ import (
 
 // mapFile reads the file into memory: this platform has no mapping in the
 // standard library.
+const (
+	canSyncDir = false
+	noWait     = 0
+)
+
 func mapFile(f *os.File, size int) (*Mapping, error) {
 	data := make([]byte, size)
 	if _, err := io.ReadFull(io.NewSectionReader(f, 0, int64(size)), data); err != nil {
@@ -16,3 +21,6 @@ func mapFile(f *os.File, size int) (*Mapping, error) {
 	}
 	return &Mapping{Data: data}, nil
 }
+
+// WillNeed tells the system that all of the mapping is about to be read.
+func (m *Mapping) WillNeed() {}

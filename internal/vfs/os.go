@@ -32,10 +32,16 @@ func (o *osFS) Create(name string) (File, error) {
 	return wrap(o.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644))
 }
 
-func (o *osFS) Open(name string) (File, error) { return wrap(o.root.Open(name)) }
+func (o *osFS) CreateNew(name string) (File, error) {
+	return wrap(o.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644))
+}
+
+func (o *osFS) Open(name string) (File, error) {
+	return wrap(o.root.OpenFile(name, os.O_RDONLY|noWait, 0))
+}
 
 func (o *osFS) OpenRW(name string) (File, error) {
-	return wrap(o.root.OpenFile(name, os.O_RDWR, 0))
+	return wrap(o.root.OpenFile(name, os.O_RDWR|noWait, 0))
 }
 
 func wrap(f *os.File, err error) (File, error) {
@@ -49,6 +55,7 @@ func (o *osFS) Rename(from, to string) error          { return o.root.Rename(fro
 func (o *osFS) Remove(name string) error              { return o.root.Remove(name) }
 func (o *osFS) Stat(name string) (fs.FileInfo, error) { return o.root.Lstat(name) }
 func (o *osFS) MkdirAll(name string) error            { return o.root.MkdirAll(name, 0o755) }
+func (o *osFS) Mkdir(name string) error               { return o.root.Mkdir(name, 0o755) }
 func (o *osFS) Close() error                          { return o.root.Close() }
 
 func (o *osFS) ReadDir(name string) ([]fs.DirEntry, error) {
@@ -61,6 +68,9 @@ func (o *osFS) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 func (o *osFS) SyncDir(name string) error {
+	if !canSyncDir {
+		return nil
+	}
 	f, err := o.root.Open(name)
 	if err != nil {
 		return err

@@ -37,15 +37,24 @@ type File interface {
 type FS interface {
 	// Create opens name for reading and writing and truncates it.
 	Create(name string) (File, error)
-	// Open opens name for reading.
+	// CreateNew is Create for a name that does not exist: where it does, be it a
+	// link, the error is fs.ErrExist.
+	CreateNew(name string) (File, error)
+	// Open opens name for reading. It does not wait, whatever name is.
 	Open(name string) (File, error)
 	// OpenRW opens the existing file name for reading and writing.
 	OpenRW(name string) (File, error)
 	Rename(from, to string) error
+	// Remove removes a file or an empty directory.
 	Remove(name string) error
+	// Stat does not follow links.
 	Stat(name string) (fs.FileInfo, error)
+	// ReadDir returns the entries in no particular order.
 	ReadDir(name string) ([]fs.DirEntry, error)
 	MkdirAll(name string) error
+	// Mkdir makes one directory, whose parent exists. SyncDir of the parent makes
+	// it durable.
+	Mkdir(name string) error
 	// SyncDir makes the creations, renames and removals in a directory durable.
 	SyncDir(name string) error
 	// Lock takes an exclusive lock that ends with the process or with Close.

@@ -68,6 +68,9 @@ func testFS(t *testing.T, fsys FS) {
 		t.Fatal("the limit of ReadFile was ignored")
 	}
 
+	if _, err := fsys.CreateNew("a/b/x"); !errors.Is(err, fs.ErrExist) {
+		t.Fatalf("created anew what is there: %v", err)
+	}
 	f, err := fsys.OpenRW("a/b/x")
 	if err != nil {
 		t.Fatal(err)
@@ -151,6 +154,59 @@ func TestCrashCloneKeepsWhatWasSynced(t *testing.T) {
 	c = m.CrashClone(rng, 1)
 	if got := read(t, c, "synced") + read(t, c, "unlinked"); got != "BOTHno directory sync" {
 		t.Fatalf("keeping everything gave %q", got)
+	}
+}
+
+// TestCrashCloneRenames: a file that is being renamed has one of its names.
+func TestCrashCloneRenames(t *testing.T) {
+	m := Mem()
+	write(t, m, "to", "old", true)
+	write(t, m, "from", "new", true)
+	if err := m.SyncDir("."); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Rename("from", "to"); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for seed := range uint64(50) {
+		c := m.CrashClone(rand.New(rand.NewPCG(seed, 1)), 0.5)
+		left := ""
+		if _, err := c.Stat("from"); err == nil {
+			left = read(t, c, "from")
+		}
+		seen[read(t, c, "to")+" "+left]++
+	}
+	if len(seen) != 2 || seen["old new"] == 0 || seen["new "] == 0 {
+		t.Errorf("after a crash: %v", seen)
+	}
+}
+
+// TestCrashCloneDirs: without its directory a file is not found.
+func TestCrashCloneDirs(t *testing.T) {
+	m := Mem()
+	if err := errors.Join(m.Mkdir("a"), m.Mkdir("a/b")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, m, "a/b/x", "1", true)
+	if err := errors.Join(m.SyncDir("a/b"), m.SyncDir("a")); err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	if _, err := m.CrashClone(rng, 0).Stat("a/b/x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file in a directory that was not synced: %v", err)
+	}
+	if err := m.SyncDir("."); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, m.CrashClone(rng, 0), "a/b/x"); got != "1" {
+		t.Errorf("read %q", got)
+	}
+	if err := m.Mkdir("a"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("mkdir of what is there: %v", err)
+	}
+	if err := m.SyncDir("none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("sync of what is not there: %v", err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stratacache/strata/internal/vfs"
 	"github.com/stratacache/strata/store"
+	"github.com/stratacache/strata/store/diskstore/internal/table"
 )
 
 // model is what the store should hold.
@@ -25,7 +26,7 @@ type model struct {
 }
 
 func (m *model) open() {
-	opts := Options{Sync: SyncAlways, SegmentSize: 3 << 10, CompactionRate: -1, fs: m.fs}
+	opts := Options{Sync: SyncAlways, SegmentSize: 3 << 10, CompactionRate: -1, Partitioner: histRule{}, fs: m.fs}
 	opts.OnError = func(err error) {
 		if !strings.Contains(err.Error(), "torn record") { // what a crash leaves
 			m.t.Error(err)
@@ -43,11 +44,23 @@ func (m *model) fail(format string, args ...any) {
 	m.t.Fatalf("%s\nafter:\n%s", fmt.Sprintf(format, args...), strings.Join(m.log[max(0, len(m.log)-60):], "\n"))
 }
 
-func (m *model) key() string { return fmt.Sprintf("k%d:%d", m.rng.IntN(3), m.rng.IntN(12)) }
+// key is one of 48, of which 12 may become tables.
+func (m *model) key() string { return modelKey(m.rng.IntN(4), m.rng.IntN(12)) }
+
+func modelKey(a, b int) string {
+	if a == 3 {
+		return fmt.Sprintf("hist:S%d:1d", b)
+	}
+	return fmt.Sprintf("k%d:%d", a, b)
+}
 
 func (m *model) entry() store.Entry {
 	e := store.Entry{Value: []byte(fmt.Sprintf("%d", m.rng.Uint64())), Version: m.rng.Uint64N(100)}
 	e.Value = append(e.Value, make([]byte, m.rng.IntN(200))...)
+	if m.rng.IntN(2) == 0 { // a table, under a key that may be one
+		e.Value = []byte("PAR1" + string(e.Value) + "PAR1")
+		e.Codec = tableCodec
+	}
 	if m.rng.IntN(4) == 0 {
 		e.Expires = time.Now().Add(time.Hour)
 	}
@@ -157,12 +170,13 @@ func (m *model) check(key string) {
 func (m *model) checkAll() {
 	m.t.Helper()
 	keys := []string{}
-	for a := range 3 {
+	for a := range 4 {
 		for b := range 12 {
-			keys = append(keys, fmt.Sprintf("k%d:%d", a, b))
+			keys = append(keys, modelKey(a, b))
 			m.check(keys[len(keys)-1])
 		}
 	}
+	m.checkView(keys[m.rng.IntN(len(keys))])
 	many, err := m.s.GetMany(ctx, keys)
 	if err != nil || len(many) != len(m.want) {
 		m.fail("get many: %d of %d, %v", len(many), len(m.want), err)
@@ -179,6 +193,38 @@ func (m *model) checkAll() {
 		if n := seen[k]; strings.HasPrefix(k, "k1:") && ok && n != 1 || !(ok && strings.HasPrefix(k, "k1:")) && n != 0 {
 			m.fail("scan has %s %d times", k, n)
 		}
+	}
+}
+
+// checkView reads a key without a copy.
+func (m *model) checkView(key string) {
+	m.t.Helper()
+	v, err := m.s.View(ctx, key)
+	if want, ok := m.want[key]; ok != (err == nil) || string(v.Value) != string(want.Value) {
+		m.fail("view of %s: %.20q, %v; want %.20q", key, v.Value, err, want.Value)
+	}
+	v.Release()
+}
+
+// checkTables compares the table files, which SQL engines read, with the keys.
+func (m *model) checkTables() {
+	m.t.Helper()
+	m.must("maintain", m.s.maintain(ctx)) // sweeps after a crash
+	want := map[string]bool{}
+	for key, e := range m.want {
+		if rel, ok := m.s.tablePath(key); ok && isTable(&e) {
+			want[rel] = true
+		}
+	}
+	err := m.s.tables.dir.Walk(func(i table.Info) error {
+		if !want[i.Rel] {
+			m.fail("table %s is of no live key", i.Rel)
+		}
+		delete(want, i.Rel)
+		return nil
+	})
+	if err != nil || len(want) > 0 {
+		m.fail("tables without a file: %v, %v", want, err)
 	}
 }
 
@@ -200,6 +246,7 @@ func TestModel(t *testing.T) {
 				}
 			}
 			m.checkAll()
+			m.checkTables()
 			if err := m.s.Close(); err != nil {
 				t.Fatal(err)
 			}

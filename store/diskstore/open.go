@@ -36,7 +36,7 @@ func Open(dir string, opts *Options) (*Store, error) {
 	if err := s.openFS(dir); err != nil {
 		return nil, s.error("open", "", err)
 	}
-	if err := s.openTables(dir); err != nil {
+	if err := s.openTables(); err != nil {
 		s.abandonFS()
 		return nil, s.error("open", "", err)
 	}
@@ -102,9 +102,7 @@ func (s *Store) abandon() {
 	if s.j != nil {
 		_ = s.j.Close()
 	}
-	if s.tables != nil {
-		_ = s.tables.dir.Close()
-	}
+	s.tables.dir.Close()
 	s.abandonFS()
 }
 

@@ -63,7 +63,7 @@ const (
 )
 
 // read is Get, Append and View.
-func (s *Store) read(ctx context.Context, op, key string, m mode, dst []byte) (e store.Entry, out []byte, hold *seg, err error) {
+func (s *Store) read(ctx context.Context, op, key string, m mode, dst []byte) (e store.Entry, out []byte, hold holder, err error) {
 	if err := s.checkKey(ctx, op, key); err != nil {
 		return e, dst, nil, err
 	}
@@ -83,7 +83,7 @@ func (s *Store) read(ctx context.Context, op, key string, m mode, dst []byte) (e
 	return e, out, hold, err
 }
 
-func (s *Store) readOnce(p *segment.Probe, key string, m mode, dst []byte) (e store.Entry, out []byte, hold *seg, err error) {
+func (s *Store) readOnce(p *segment.Probe, key string, m mode, dst []byte) (e store.Entry, out []byte, hold holder, err error) {
 	out = dst
 	c := s.guard.enter(p.Hi)
 	defer s.leave(c, debug.SetPanicOnFault(true), &err)
@@ -101,15 +101,15 @@ func (s *Store) readOnce(p *segment.Probe, key string, m mode, dst []byte) (e st
 }
 
 // load reads what find has found.
-func (s *Store) load(f *found, m mode, dst []byte) (e store.Entry, out []byte, hold *seg, err error) {
+func (s *Store) load(f *found, m mode, dst []byte) (e store.Entry, out []byte, hold holder, err error) {
 	if f.mem != nil {
 		if f.mem.kind == segment.KindDeleted || s.expired(f.mem.expires) {
 			return e, dst, nil, store.ErrNotFound
 		}
 		e = f.mem.entry()
 		if f.mem.kind == segment.KindTable {
-			dst, err = s.loadTable(&e, e.Value, m, dst)
-			return e, dst, nil, err
+			dst, hold, err = s.loadTable(&e, e.Value, m, dst)
+			return e, dst, hold, err
 		}
 		if m == appended {
 			dst = append(dst, e.Value...)
@@ -157,7 +157,7 @@ func (s *Store) load(f *found, m mode, dst []byte) (e store.Entry, out []byte, h
 }
 
 // loadTableRow reads the table that a row of a segment refers to.
-func (s *Store) loadTableRow(f *found, m mode, dst []byte) (e store.Entry, out []byte, hold *seg, err error) {
+func (s *Store) loadTableRow(f *found, m mode, dst []byte) (e store.Entry, out []byte, hold holder, err error) {
 	var it segment.Item
 	if err := f.seg.Read(&f.loc, &it); err != nil {
 		return e, dst, nil, err
@@ -168,7 +168,7 @@ func (s *Store) loadTableRow(f *found, m mode, dst []byte) (e store.Entry, out [
 	if s.expired(it.Expires) {
 		return e, dst, nil, store.ErrNotFound
 	}
-	out, err = s.loadTable(&e, it.Value, m, dst)
+	out, hold, err = s.loadTable(&e, it.Value, m, dst)
 	if err != nil {
 		return store.Entry{}, out, nil, err
 	}
@@ -177,7 +177,7 @@ func (s *Store) loadTableRow(f *found, m mode, dst []byte) (e store.Entry, out [
 	if it.TagsText != nil {
 		e.Tags = it.Tags()
 	}
-	return e, out, nil, nil
+	return e, out, hold, nil
 }
 
 func cond(c bool, n int) int {
@@ -238,16 +238,20 @@ func (s *Store) Append(ctx context.Context, dst []byte, key string) ([]byte, sto
 	return out, e, err
 }
 
+// holder keeps borrowed bytes in their place.
+type holder interface{ Release() }
+
 // View is an entry whose value is borrowed from the store.
 type View struct {
 	store.Entry
-	seg *seg
+	hold holder
 }
 
 // View returns the entry of key without copying its value. The value is valid
-// until Release and must not be modified; it keeps a segment's files on the disk
-// until then. Where somebody else cuts the file short meanwhile, reading the
-// value is a memory fault: use Append on files that are not the store's own.
+// until Release and must not be modified; it keeps the space of its file on the
+// disk until then, whatever becomes of the entry, and also after Close. Where
+// somebody else cuts the file short meanwhile, reading the value is a memory
+// fault: use Append on files that are not the store's own.
 func (s *Store) View(ctx context.Context, key string) (View, error) {
 	e, _, hold, err := s.read(ctx, "view", key, borrowed, nil)
 	return View{e, hold}, err
@@ -256,9 +260,9 @@ func (s *Store) View(ctx context.Context, key string) (View, error) {
 // Release ends the use of the value. It may be called more than once, but not
 // concurrently.
 func (v *View) Release() {
-	if v.seg != nil {
-		v.seg.Release()
-		v.seg = nil
+	if v.hold != nil {
+		v.hold.Release()
+		v.hold = nil
 	}
 	v.Value = nil
 }

@@ -142,13 +142,16 @@ func (s *Store) seal(ctx context.Context, m *memtable) error {
 	if err != nil {
 		return err
 	}
+	if err := s.settleTables(ctx, rows); err != nil {
+		release(added)
+		w.Abort()
+		return err
+	}
 	uncertain, err := s.commitMaybe(m.end, func(segs []*seg) []*seg {
 		return append(slices.Clone(added), segs...)
 	}, func(st *state) { st.frozen = slices.Clone(st.frozen[:len(st.frozen)-1]) })
 	if err != nil {
-		for _, g := range added {
-			g.Release()
-		}
+		release(added)
 		if !uncertain {
 			w.Abort()
 		}
@@ -323,7 +326,7 @@ func (s *Store) Flush(ctx context.Context) error {
 		return err
 	}
 	if s.opts.ReadOnly {
-		return s.error("flush", "", errReadOnly)
+		return nil // nothing was written
 	}
 	if s.state.Load().mem.count.Load() > 0 {
 		if err := s.admit(ctx); err != nil {

@@ -78,9 +78,6 @@ func (s *Store) snapshot(ctx context.Context, dir string) error {
 
 // copyTables copies the table files.
 func (s *Store) copyTables(ctx context.Context, to vfs.FS) error {
-	if s.tables == nil {
-		return nil
-	}
 	return s.tables.dir.Walk(func(i table.Info) error {
 		if err := ctx.Err(); err != nil {
 			return err

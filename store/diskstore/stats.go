@@ -75,9 +75,7 @@ func (s *Store) Stats() store.Stats {
 	if !s.closed.Load() {
 		journal = s.j.Size()
 	}
-	if s.tables != nil {
-		files = s.tables.bytes.Load()
-	}
+	files = s.tables.bytes.Load()
 	out.Bytes = size + journal + files
 	amp := 1.0
 	if sealed := s.n.sealedBytes.Load(); sealed > 0 {

@@ -72,8 +72,8 @@ type Store struct {
 	closed      atomic.Bool
 	closeOnce   sync.Once
 
-	tables *tables // nil: none
-	swept  bool    // table files have been swept; compaction is held
+	tables *tables
+	swept  bool // table files have been swept; compaction is held
 	n      counters
 }
 
@@ -273,9 +273,7 @@ func (s *Store) close() error {
 		g.Release()
 	}
 	s.clock.Stop()
-	if s.tables != nil {
-		errs = append(errs, s.tables.dir.Close())
-	}
+	s.tables.dir.Close()
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
 	}

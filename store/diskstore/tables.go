@@ -35,12 +35,9 @@ type tables struct {
 	seen map[string]bool // paths written since Open: the sweep keeps them
 }
 
-// openTables opens the table files of a directory.
-func (s *Store) openTables(dir string) error {
-	if s.opts.fs != nil {
-		return nil // a file system for tests has none
-	}
-	d, err := table.Open(dir, &table.Options{NoSync: s.opts.Sync == SyncNever})
+// openTables opens the table files of the directory.
+func (s *Store) openTables() error {
+	d, err := table.Open(s.fs, &table.Options{NoSync: s.opts.Sync == SyncNever})
 	if err != nil {
 		return err
 	}
@@ -51,7 +48,7 @@ func (s *Store) openTables(dir string) error {
 // tablePath returns the path of the table of key; ok is false where the policy
 // knows none.
 func (s *Store) tablePath(key string) (rel string, ok bool) {
-	if s.tables == nil || s.opts.Partitioner == nil {
+	if s.opts.Partitioner == nil {
 		return "", false
 	}
 	name, parts, ok := s.opts.Partitioner.Partition(key)
@@ -130,15 +127,41 @@ func (s *Store) recordTable(ctx context.Context, h segment.Hash, key, rel string
 	if err := s.enqueue(ctx, recTable, key, row, m); err != nil {
 		return err
 	}
-	if s.opts.Sync != SyncNever {
-		if err := s.j.Sync(ctx); err != nil {
-			return err
-		}
+	if err := s.settleRecord(ctx); err != nil {
+		return err
 	}
 	if err := s.tables.dir.Commit(rel, uint64(written)); err != nil {
 		return err
 	}
 	s.remember(key, m)
+	return nil
+}
+
+// settleRecord makes the journal durable before a table file is replaced or
+// removed, or where nothing is synced at least hands it to the system: a crash
+// must not leave an older record without its file.
+func (s *Store) settleRecord(ctx context.Context) error {
+	if s.opts.Sync == SyncNever {
+		return s.j.Drain(ctx)
+	}
+	return s.j.Sync(ctx)
+}
+
+// settleTables makes the table files of a memtable durable under their names,
+// before the journal records that would do so after a crash go.
+func (s *Store) settleTables(ctx context.Context, rows []memRow) error {
+	for i := range rows {
+		if rows[i].kind != segment.KindTable {
+			continue
+		}
+		ref, ok := segment.ParseTableRef(rows[i].value)
+		if !ok {
+			continue
+		}
+		if err := errors.Join(ctx.Err(), s.tables.dir.Settle(ref.Path)); err != nil {
+			return fmt.Errorf("table of %q: %w", rows[i].key, err)
+		}
+	}
 	return nil
 }
 
@@ -181,30 +204,39 @@ func (s *Store) tableRef(p *segment.Probe, key string) (ref segment.TableRef, ok
 var errTable = errors.New("the table file is another one")
 
 // loadTable reads the file of a reference into e.
-func (s *Store) loadTable(e *store.Entry, value []byte, m mode, dst []byte) ([]byte, error) {
+func (s *Store) loadTable(e *store.Entry, value []byte, m mode, dst []byte) (out []byte, hold holder, err error) {
 	ref, ok := segment.ParseTableRef(value)
-	if !ok || s.tables == nil {
-		return dst, fmt.Errorf("%w: not a reference to a table", segment.ErrData)
+	if !ok {
+		return dst, nil, fmt.Errorf("%w: not a reference to a table", segment.ErrData)
+	}
+	want := table.Sum{Size: ref.Size, CRC: ref.CRC}
+	if m == borrowed {
+		held, err := s.tables.dir.Hold(ref.Path, want)
+		if err != nil {
+			return dst, nil, fmt.Errorf("%w: %w", errTable, err)
+		}
+		data := held.Data()
+		e.Value = data[:len(data):len(data)]
+		return dst, held, nil
 	}
 	from := 0
-	buf := make([]byte, 0, min(ref.Size, int64(s.opts.MaxValue)))
+	buf := make([]byte, 0, cond(m == owned, int(min(ref.Size, int64(s.opts.MaxValue)))))
 	if m == appended {
 		from, buf = len(dst), dst
 	}
-	buf, err := s.tables.dir.Get(buf, ref.Path, table.Sum{Size: ref.Size, CRC: ref.CRC})
-	if err != nil {
-		return dst, fmt.Errorf("%w: %w", errTable, err)
+	if buf, err = s.tables.dir.Get(buf, ref.Path, want); err != nil {
+		return dst, nil, fmt.Errorf("%w: %w", errTable, err)
 	}
 	e.Value = buf[from:len(buf):len(buf)]
 	if m == appended {
 		dst = buf
 	}
-	return dst, nil
+	return dst, nil, nil
 }
 
 // retryTable reads again, behind the writer that may have replaced the file
 // since its reference was read.
-func (s *Store) retryTable(p *segment.Probe, key string, m mode, dst []byte) (e store.Entry, out []byte, hold *seg, err error) {
+func (s *Store) retryTable(p *segment.Probe, key string, m mode, dst []byte) (e store.Entry, out []byte, hold holder, err error) {
 	defer s.tables.lockKey(p.Hash)()
 	e, out, hold, err = s.readOnce(p, key, m, dst)
 	switch {
@@ -232,9 +264,6 @@ func (s *Store) dropTable(ref segment.TableRef) {
 // reap removes the table files of rows that compaction or eviction has dropped,
 // unless the key has one again.
 func (s *Store) reap(dropped []droppedTable) {
-	if s.tables == nil {
-		return
-	}
 	for _, d := range dropped {
 		func() {
 			p := segment.NewProbe(segment.HashKey(s.seed, d.key))
@@ -255,7 +284,7 @@ type droppedTable struct {
 // finishTables gives the files whose journal records were replayed their names,
 // where a crash came between the two.
 func (s *Store) finishTables() {
-	if s.tables == nil || s.opts.ReadOnly {
+	if s.opts.ReadOnly {
 		return
 	}
 	s.state.Load().mem.each(func(key string, e *memEntry) {
@@ -276,9 +305,6 @@ func (s *Store) finishTables() {
 // sweepTables removes what crashes have left among the table files, and counts
 // their bytes. It runs once, in the background.
 func (s *Store) sweepTables() {
-	if s.tables == nil {
-		return
-	}
 	live := map[string]bool{}
 	segs := s.hold()
 	defer release(segs)

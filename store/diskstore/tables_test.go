@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stratacache/strata/internal/vfs"
 	"github.com/stratacache/strata/store"
 )
 
@@ -131,6 +133,70 @@ func TestTableLife(t *testing.T) {
 	wantValue(t, s, key, nil)
 	if got := tableFiles(t, dir); len(got) != 0 {
 		t.Fatalf("files after Clear: %q", got)
+	}
+}
+
+// TestTableView borrows a table: no copy, no allocation, and what was borrowed
+// stays as it was when the table is replaced, removed, and the store closed.
+func TestTableView(t *testing.T) {
+	s := openDir(t, t.TempDir(), Options{Partitioner: histRule{}, CompactionRate: -1})
+	key, first := "hist:AAPL:1d", tableEntry(strings.Repeat("one", 5000))
+	mustSet(t, s, key, first)
+	for _, where := range []string{"journal", "segment"} {
+		v, err := s.View(ctx, key)
+		if err != nil || !bytes.Equal(v.Value, first.Value) || v.Version != 7 || len(v.Tags) != 1 {
+			t.Fatalf("%s: view %.20q, %v", where, v.Value, err)
+		}
+		w, err := s.View(ctx, key)
+		if err != nil || &w.Value[0] != &v.Value[0] {
+			t.Errorf("%s: a view is a copy: %v", where, err)
+		}
+		w.Release()
+		v.Release()
+		v.Release()
+		if err := s.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v, err := s.View(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustSet(t, s, key, tableEntry("two"))
+	if err := errors.Join(s.Delete(ctx, key), s.Flush(ctx), s.Compact(ctx), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(v.Value, first.Value) {
+		t.Error("a view changed")
+	}
+	v.Release()
+}
+
+// TestTableReplacedByValue: the file of a table goes only when the value in its
+// place is on the disk.
+func TestTableReplacedByValue(t *testing.T) {
+	mem := vfs.Mem()
+	failing := errors.New("no sync")
+	fail := false
+	fsys := vfs.Faulty(mem, func(c vfs.Call) error {
+		if fail && c.Op == vfs.OpSync && strings.HasSuffix(c.Name, ".wal") {
+			return failing
+		}
+		return nil
+	})
+	key, table := "hist:AAPL:1d", tableEntry("acknowledged")
+	for _, sync := range []Sync{SyncAlways, SyncInterval} {
+		fail = false
+		s := open(t, fsys, Options{Sync: sync, Interval: time.Hour, Partitioner: histRule{}})
+		mustSet(t, s, key, table)
+		fail = true
+		if err := s.Set(ctx, key, store.Entry{Value: []byte("text")}); !errors.Is(err, failing) {
+			t.Fatalf("set with a failing sync: %v", err)
+		}
+		crashed := mem.CrashClone(rand.New(rand.NewPCG(1, 1)), 0)
+		wantValue(t, open(t, crashed, Options{Partitioner: histRule{}}), key, table.Value)
+		fail = false
+		_ = s.Close()
 	}
 }
 

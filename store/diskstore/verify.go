@@ -138,7 +138,7 @@ func (s *Store) verifyRows(ctx context.Context, g *seg, rep *Report, bad *int64)
 // now.
 func (s *Store) verifyTable(key string, value []byte, rep *Report) {
 	ref, ok := segment.ParseTableRef(value)
-	if !ok || s.tables == nil {
+	if !ok {
 		return
 	}
 	p := segment.NewProbe(segment.HashKey(s.seed, key))
@@ -148,7 +148,13 @@ func (s *Store) verifyTable(key string, value []byte, rep *Report) {
 	}
 	rep.Tables++
 	rep.Bytes += ref.Size
-	err := s.tables.dir.View(ref.Path, table.Sum{Size: ref.Size, CRC: ref.CRC}, func([]byte) error { return nil })
+	want := table.Sum{Size: ref.Size, CRC: ref.CRC}
+	err := s.tables.dir.View(ref.Path, want, func(data []byte) error {
+		if table.SumOf(data) != want { // the mapping was checked when it was made
+			return fmt.Errorf("%w: checksum of a table", store.ErrCorrupt)
+		}
+		return nil
+	})
 	if err != nil {
 		rep.add(Problem{File: ref.Path, Detail: err.Error(), Rows: 1, key: key})
 	}

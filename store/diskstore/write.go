@@ -48,7 +48,7 @@ func (s *Store) set(ctx context.Context, op, key string, e *store.Entry) (*journ
 		}
 		p := segment.NewProbe(h)
 		if ref, ok := s.tableRef(&p, key); ok {
-			defer s.dropTable(ref)
+			return nil, s.setOverTable(ctx, op, h, key, e, ref)
 		}
 	}
 	var t journal.Ticket
@@ -60,6 +60,23 @@ func (s *Store) set(ctx context.Context, op, key string, e *store.Entry) (*journ
 		return nil, s.writeError(op, key, err)
 	}
 	return &t, nil
+}
+
+// setOverTable puts another value in the place of a table, whose file goes once
+// the journal is on the disk. The caller holds the key's stripe.
+func (s *Store) setOverTable(ctx context.Context, op string, h segment.Hash, key string, e *store.Entry, ref segment.TableRef) error {
+	err := s.update(ctx, h, func(st *state) error {
+		_, err := s.append(ctx, st, recSet, h, key, e)
+		return err
+	})
+	if err == nil {
+		err = s.settleRecord(ctx)
+	}
+	if err != nil {
+		return s.writeError(op, key, err)
+	}
+	s.dropTable(ref)
+	return nil
 }
 
 func (s *Store) checkEntry(ctx context.Context, op, key string, e *store.Entry) error {
@@ -272,9 +289,7 @@ func (s *Store) Clear(ctx context.Context) error {
 		return s.writeError("clear", "", err)
 	}
 	s.retire(gone)
-	if s.tables != nil {
-		s.clearTables()
-	}
+	s.clearTables()
 	return nil
 }
 

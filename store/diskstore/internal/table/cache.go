@@ -5,24 +5,25 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/stratacache/strata/internal/vfs"
 	"github.com/stratacache/strata/store"
 )
 
 // mapping is the content of one file as it was when it was opened. It is
 // released by the last of those who hold it.
 type mapping struct {
-	rel     string
-	data    []byte
-	sum     Sum
-	refs    atomic.Int32
-	release func([]byte)
-	elem    *list.Element // in cache.lru; nil once dropped
+	rel  string
+	data []byte
+	sum  Sum
+	refs atomic.Int32
+	file *vfs.Mapping
+	elem *list.Element // in cache.lru; nil once dropped
 }
 
 // done gives up one hold.
 func (m *mapping) done() {
-	if m.refs.Add(-1) == 0 && m.release != nil {
-		m.release(m.data)
+	if m.refs.Add(-1) == 0 {
+		_ = m.file.Close()
 	}
 }
 
@@ -111,6 +112,12 @@ func (c *cache) close() {
 	for c.lru.Len() > 0 {
 		c.remove(c.lru.Front().Value.(*mapping))
 	}
+}
+
+func (c *cache) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 func (c *cache) stats() (open int, bytes int64) {

@@ -6,10 +6,11 @@ import (
 	"hash/crc32"
 	"hash/maphash"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
 	"sync"
+
+	"github.com/stratacache/strata/internal/vfs"
 )
 
 // Options adjust a Dir. A nil *Options and zero fields mean the defaults.
@@ -46,7 +47,7 @@ func SumOf(data []byte) Sum {
 
 // Dir is the tables of one store's directory.
 type Dir struct {
-	root *os.Root
+	fs   vfs.FS
 	opts Options
 
 	// dirs is held for reading while a temporary file is created and for
@@ -62,10 +63,10 @@ type Dir struct {
 	staged map[string]struct{} // temporary files in use
 }
 
-// Open returns the tables in the store's directory root, which must exist. It
-// reads nothing yet.
-func Open(root string, opts *Options) (*Dir, error) {
-	d := &Dir{seed: maphash.MakeSeed(), staged: map[string]struct{}{}}
+// Open returns the tables in the store's directory fsys, which stays the
+// caller's to close. It reads nothing yet.
+func Open(fsys vfs.FS, opts *Options) (*Dir, error) {
+	d := &Dir{fs: fsys, seed: maphash.MakeSeed(), staged: map[string]struct{}{}}
 	if opts != nil {
 		d.opts = *opts
 	}
@@ -81,21 +82,13 @@ func Open(root string, opts *Options) (*Dir, error) {
 	if d.opts.MaxBytes == 0 {
 		d.opts.MaxBytes = defaultMaxBytes
 	}
-	r, err := os.OpenRoot(root)
-	if err != nil {
-		return nil, err
-	}
-	d.root = r
 	d.cache.init(d.opts.MaxOpen, d.opts.MaxBytes)
 	return d, nil
 }
 
 // Close releases the mappings, those that are being read when their reader is
-// done. Later calls fail.
-func (d *Dir) Close() error {
-	d.cache.close()
-	return d.root.Close()
-}
+// done. Later reads and Stage fail.
+func (d *Dir) Close() { d.cache.close() }
 
 // lock locks the table rel and returns the function that unlocks it.
 func (d *Dir) lock(rel string) func() {
@@ -113,10 +106,10 @@ func (d *Dir) makeDir(rel string) error {
 			continue
 		}
 		dir := rel[:i]
-		switch err := d.root.Mkdir(dir, 0o777); {
+		switch err := d.fs.Mkdir(dir); {
 		case err == nil:
 			if err := d.syncDir(parent); err != nil {
-				_ = d.root.Remove(dir) // or nobody would sync it later
+				_ = d.fs.Remove(dir) // or nobody would sync it later
 				return err
 			}
 		case !errors.Is(err, fs.ErrExist):
@@ -132,7 +125,7 @@ func (d *Dir) prune(rel string) {
 	d.dirs.Lock()
 	defer d.dirs.Unlock()
 	for dir := rel; dir != top && dir != "."; dir = path.Dir(dir) {
-		if err := d.root.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := d.fs.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return
 		}
 	}
@@ -140,18 +133,10 @@ func (d *Dir) prune(rel string) {
 
 // syncDir makes the names in a directory durable.
 func (d *Dir) syncDir(dir string) error {
-	if d.opts.NoSync || !canSyncDir {
+	if d.opts.NoSync {
 		return nil
 	}
-	f, err := d.root.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = f.Sync()
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return d.fs.SyncDir(dir)
 }
 
 // Temporary files are ".strata-<version>.tmp", the version as 16 hex digits.

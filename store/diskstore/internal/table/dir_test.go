@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/stratacache/strata/internal/vfs"
 	"github.com/stratacache/strata/store"
 )
 
@@ -23,12 +24,24 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func open(t testing.TB, opts *Options) (*Dir, string) {
 	t.Helper()
 	root := t.TempDir()
-	d, err := Open(root, opts)
+	return openAt(t, root, opts), root
+}
+
+func openAt(t testing.TB, root string, opts *Options) *Dir {
+	t.Helper()
+	fsys, err := vfs.OS(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { d.Close() })
-	return d, root
+	d, err := Open(fsys, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		d.Close()
+		_ = fsys.Close()
+	})
+	return d
 }
 
 func mustPath(t testing.TB, symbol string) string {
@@ -178,11 +191,7 @@ func replace(t testing.TB, file string, data []byte) {
 
 func TestReplacedByAnotherProcess(t *testing.T) {
 	d, root := open(t, nil)
-	other, err := Open(root, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
+	other := openAt(t, root, nil)
 	rel := mustPath(t, "AAPL")
 	sum1 := put(t, d, rel, 1, content(1, 500))
 	if _, err := other.Get(nil, rel, sum1); err != nil {
@@ -239,11 +248,7 @@ func TestCrashBetweenStageAndCommit(t *testing.T) {
 	}
 	d.Close()
 
-	d, err = Open(root, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d = openAt(t, root, nil)
 	if done, err := d.FinishStaged(rel, 2); !done || err != nil {
 		t.Fatalf("finish: %v, %v", done, err)
 	}
@@ -348,12 +353,9 @@ func TestBadPaths(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	for field, opts := range map[string]*Options{"MaxOpen": {MaxOpen: -1}, "MaxBytes": {MaxBytes: -1}} {
-		if _, err := Open(t.TempDir(), opts); err == nil || !strings.Contains(err.Error(), field) {
+		if _, err := Open(vfs.Mem(), opts); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: %v", field, err)
 		}
-	}
-	if _, err := Open(filepath.Join(t.TempDir(), "missing"), nil); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("missing root: %v", err)
 	}
 }
 
@@ -361,10 +363,12 @@ func TestClosed(t *testing.T) {
 	d, _ := open(t, nil)
 	rel := mustPath(t, "AAPL")
 	sum := put(t, d, rel, 1, content(1, 5000))
-	err := d.View(rel, sum, func(data []byte) error {
-		if err := d.Close(); err != nil {
-			return err
-		}
+	held, err := d.Hold(rel, sum)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = d.View(rel, sum, func(data []byte) error {
+		d.Close()
 		if !bytes.Equal(data, content(1, 5000)) { // still mapped
 			return errors.New("the mapping changed")
 		}
@@ -373,6 +377,10 @@ func TestClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !bytes.Equal(held.Data(), content(1, 5000)) {
+		t.Fatal("what is held changed")
+	}
+	held.Release()
 	if _, err := d.Get(nil, rel, sum); !errors.Is(err, store.ErrClosed) {
 		t.Fatalf("get after close: %v", err)
 	}
@@ -526,7 +534,7 @@ func TestStageWhileRemoving(t *testing.T) {
 }
 
 func BenchmarkGet(b *testing.B) {
-	d, _ := open(b, nil)
+	d, root := open(b, nil)
 	for _, size := range []int{12_748, 1 << 20} {
 		rel := mustPath(b, fmt.Sprintf("S%d", size))
 		sum := put(b, d, rel, 1, content(1, size))
@@ -548,7 +556,7 @@ func BenchmarkGet(b *testing.B) {
 				}
 			}
 		})
-		file := filepath.Join(d.root.Name(), rel, fileName)
+		file := filepath.Join(root, rel, fileName)
 		b.Run(fmt.Sprintf("size=%d/way=readfile", size), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

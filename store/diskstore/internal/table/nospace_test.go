@@ -6,6 +6,8 @@ import (
 	"errors"
 	"syscall"
 	"testing"
+
+	"github.com/stratacache/strata/internal/vfs"
 )
 
 // TestNoSpace fills a small file system: what was there stays readable, nothing
@@ -20,7 +22,12 @@ func TestNoSpace(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	d, err := Open(root, nil)
+	fsys, err := vfs.OS(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fsys.Close()
+	d, err := Open(fsys, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package table
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"unsafe"
@@ -43,6 +42,22 @@ func (d *Dir) View(rel string, want Sum, f func(data []byte) error) error {
 	return err
 }
 
+// Held is the content of a table that a caller has borrowed.
+type Held struct{ m *mapping }
+
+// Data is the content. It is read-only, and valid until Release.
+func (h Held) Data() []byte { return h.m.data }
+
+// Release ends the use of Data. It must be called once.
+func (h Held) Release() { h.m.done() }
+
+// Hold returns the content of the table rel for as long as the caller wants,
+// whatever becomes of the file. Data is read under the caller's own guard.
+func (d *Dir) Hold(rel string, want Sum) (Held, error) {
+	m, err := d.acquire(rel, want)
+	return Held{m}, err
+}
+
 // acquire returns a mapping of the file with the content want, held for the
 // caller.
 func (d *Dir) acquire(rel string, want Sum) (*mapping, error) {
@@ -79,22 +94,25 @@ func (d *Dir) acquire(rel string, want Sum) (*mapping, error) {
 
 // open maps the file and computes its sum.
 func (d *Dir) open(rel string) (*mapping, error) {
-	f, err := d.root.OpenFile(rel+"/"+fileName, os.O_RDONLY|openFlags, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	name := rel + "/" + fileName
+	info, err := d.fs.Stat(name)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("table %s: not a regular file: %w", rel, store.ErrCorrupt)
 	}
+	f, err := d.fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
 	m := &mapping{rel: rel}
-	if m.data, m.release, err = mapFile(f, info.Size()); err != nil {
+	m.file, err = f.Map()
+	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, fmt.Errorf("table %s: %w", rel, err)
 	}
+	m.data = m.file.Data
+	m.file.WillNeed()
 	m.refs.Store(1)
 	err = guard(m, func(data []byte) error {
 		m.sum = SumOf(data)

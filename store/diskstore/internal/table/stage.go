@@ -4,16 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
+
+	"github.com/stratacache/strata/internal/vfs"
+	"github.com/stratacache/strata/store"
 )
 
 // Stage writes data to a temporary file beside the table rel, a path as Path
-// returns it, and makes it durable. Readers see nothing of it before Commit with
+// returns it, and makes it durable, its name included. Readers see nothing of it before Commit with
 // the same version. After an error there is no temporary file.
 func (d *Dir) Stage(rel string, version uint64, data []byte) (Sum, error) {
 	if _, err := checkRel(rel); err != nil {
 		return Sum{}, err
+	}
+	if d.cache.isClosed() {
+		return Sum{}, store.ErrClosed
 	}
 	tmp := tempFile(rel, version)
 	d.setStaged(tmp, true)
@@ -54,17 +59,20 @@ func (d *Dir) writeTemp(rel, tmp string, data []byte) error {
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
+	if err == nil {
+		err = d.syncDir(rel)
+	}
 	if err != nil {
 		// Whatever the file holds now is not to be trusted, even if a later
 		// fsync were to succeed.
-		_ = d.root.Remove(tmp)
+		_ = d.fs.Remove(tmp)
 		d.prune(rel)
 	}
 	return err
 }
 
 // createTemp creates the temporary file and, where it is missing, its directory.
-func (d *Dir) createTemp(rel, tmp string) (*os.File, error) {
+func (d *Dir) createTemp(rel, tmp string) (vfs.File, error) {
 	d.dirs.RLock()
 	f, err := d.createNew(tmp)
 	d.dirs.RUnlock()
@@ -81,21 +89,20 @@ func (d *Dir) createTemp(rel, tmp string) (*os.File, error) {
 
 // createNew creates a file that did not exist, so that it writes through no
 // link; what a crash left behind is removed first.
-func (d *Dir) createNew(name string) (*os.File, error) {
-	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	f, err := d.root.OpenFile(name, flags, 0o666)
+func (d *Dir) createNew(name string) (vfs.File, error) {
+	f, err := d.fs.CreateNew(name)
 	if !errors.Is(err, fs.ErrExist) {
 		return f, err
 	}
-	if err := d.root.Remove(name); err != nil {
+	if err := d.fs.Remove(name); err != nil {
 		return nil, err
 	}
-	return d.root.OpenFile(name, flags, 0o666)
+	return d.fs.CreateNew(name)
 }
 
 // Commit puts what Stage wrote in the place of the table's file, for readers in
-// this process and all others at once. If the last step, the fsync of the
-// directory, fails, the new content may be visible nevertheless.
+// this process and all others at once. After a power failure it may be the
+// temporary file again, for FinishStaged, until Settle has made it durable.
 func (d *Dir) Commit(rel string, version uint64) error {
 	if _, err := checkRel(rel); err != nil {
 		return err
@@ -105,12 +112,21 @@ func (d *Dir) Commit(rel string, version uint64) error {
 }
 
 func (d *Dir) commit(rel, tmp string) error {
-	if err := d.root.Rename(tmp, rel+"/"+fileName); err != nil {
+	if err := d.fs.Rename(tmp, rel+"/"+fileName); err != nil {
 		return err
 	}
 	d.setStaged(tmp, false)
 	d.cache.drop(rel)
-	return d.syncDir(rel)
+	return nil
+}
+
+// Settle makes the last Commit of a table durable, or its removal. A directory
+// that is gone has nothing to settle.
+func (d *Dir) Settle(rel string) error {
+	if _, err := checkRel(rel); err != nil {
+		return err
+	}
+	return ignoreMissing(d.syncDir(rel))
 }
 
 // FinishStaged commits what a process staged and had no time to commit. done is
@@ -134,7 +150,7 @@ func (d *Dir) Abort(rel string, version uint64) error {
 		return err
 	}
 	tmp := tempFile(rel, version)
-	err := d.root.Remove(tmp)
+	err := d.fs.Remove(tmp)
 	d.setStaged(tmp, false)
 	d.prune(rel)
 	return ignoreMissing(err)
@@ -154,7 +170,7 @@ func (d *Dir) Remove(rel string) error {
 
 func (d *Dir) removeFile(rel string) error {
 	defer d.lock(rel)()
-	err := d.root.Remove(rel + "/" + fileName)
+	err := d.fs.Remove(rel + "/" + fileName)
 	d.cache.drop(rel)
 	return ignoreMissing(err)
 }
@@ -176,12 +192,12 @@ func (d *Dir) Move(rel, to string) error {
 func (d *Dir) moveFile(rel, to string) error {
 	defer d.lock(rel)()
 	if dir := path.Dir(to); dir != "." {
-		if err := d.root.MkdirAll(dir, 0o777); err != nil {
+		if err := d.fs.MkdirAll(dir); err != nil {
 			return err
 		}
 	}
 	defer d.cache.drop(rel)
-	return d.root.Rename(rel+"/"+fileName, to)
+	return d.fs.Rename(rel+"/"+fileName, to)
 }
 
 func ignoreMissing(err error) error {

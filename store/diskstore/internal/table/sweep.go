@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 )
 
 // Info describes a table file.
@@ -20,7 +21,7 @@ func (d *Dir) Walk(f func(Info) error) error {
 		if path.Base(p) != fileName || !e.Type().IsRegular() {
 			return nil
 		}
-		info, err := e.Info()
+		info, err := d.fs.Stat(p)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // removed meanwhile
 		}
@@ -31,18 +32,34 @@ func (d *Dir) Walk(f func(Info) error) error {
 	})
 }
 
-// walk calls f for everything below the tables directory. Links are not
-// followed. What vanishes meanwhile is passed over.
+// walk calls f for everything below the tables directory, in the order of the
+// names. Links are not followed. What vanishes meanwhile is passed over.
 func (d *Dir) walk(f func(p string, e fs.DirEntry) error) error {
-	return fs.WalkDir(d.root.FS(), top, func(p string, e fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
+	info, err := d.fs.Stat(top)
+	if err != nil || !info.IsDir() {
+		return ignoreMissing(err)
+	}
+	return d.walkDir(top, f)
+}
+
+func (d *Dir) walkDir(dir string, f func(p string, e fs.DirEntry) error) error {
+	entries, err := d.fs.ReadDir(dir)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	for _, e := range entries {
+		p := dir + "/" + e.Name()
+		if err := f(p, e); err != nil {
 			return err
 		}
-		return f(p, e)
-	})
+		if e.IsDir() {
+			if err := d.walkDir(p, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Swept says what Sweep removed.
@@ -75,9 +92,7 @@ func (d *Dir) Sweep(keep func(rel string) bool) (Swept, error) {
 	d.dirs.Lock()
 	defer d.dirs.Unlock()
 	for _, dir := range dirs {
-		if dir != top {
-			_ = d.root.Remove(dir) // fails unless it is empty
-		}
+		_ = d.fs.Remove(dir) // fails unless it is empty
 	}
 	return swept, errors.Join(append(fails, err)...)
 }
@@ -88,7 +103,7 @@ func (d *Dir) sweepFile(p string, e fs.DirEntry, keep func(string) bool, swept *
 	if name != fileName && !isTemp(name) {
 		return nil
 	}
-	info, err := e.Info()
+	info, err := d.fs.Stat(p)
 	if err != nil {
 		return ignoreMissing(err)
 	}
@@ -96,7 +111,7 @@ func (d *Dir) sweepFile(p string, e fs.DirEntry, keep func(string) bool, swept *
 	if isTemp(name) && d.isStaged(p) || name == fileName && keep(rel) {
 		return nil
 	}
-	if err := d.root.Remove(p); err != nil {
+	if err := d.fs.Remove(p); err != nil {
 		return ignoreMissing(err)
 	}
 	if name == fileName {
