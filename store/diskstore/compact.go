@@ -117,7 +117,7 @@ func (s *Store) pick(now int64) []*seg {
 		for i := 0; i < len(segs); {
 			j, sum := i, int64(0)
 			for j < len(segs) && j-i < maxInputs && segs[j].lostAt == 0 && tier(segs[j].Meta.Bytes()) <= t &&
-				sum+segs[j].Meta.Bytes() <= limit {
+				sum+segs[j].Meta.Bytes() <= limit && (j == i || !s.loads.between(segs[j-1], segs[j])) {
 				sum += segs[j].Meta.Bytes()
 				j++
 			}
@@ -127,8 +127,9 @@ func (s *Store) pick(now int64) []*seg {
 			i = max(j, i+1)
 		}
 	}
+	loading := s.loads.any() // tombstones stay meanwhile
 	for i, g := range segs {
-		last := i == len(segs)-1
+		last := i == len(segs)-1 && !loading
 		if g.garbage(now) > garbageShare || g.lostAt == 0 && last && float64(g.Meta.Deleted) > garbageShare*float64(g.Meta.Rows) {
 			return segs[i : i+1]
 		}
@@ -192,7 +193,8 @@ func (s *Store) compactAll(ctx context.Context) error {
 			return s.dropLost()
 		}
 		j, sum := i, int64(0)
-		for j < len(segs) && segs[j].lostAt == 0 && segs[j].Meta.ID < done && (j == i || sum+segs[j].Meta.Bytes() <= limit) {
+		for j < len(segs) && segs[j].lostAt == 0 && segs[j].Meta.ID < done &&
+			(j == i || sum+segs[j].Meta.Bytes() <= limit && !s.loads.between(segs[j-1], segs[j])) {
 			sum += segs[j].Meta.Bytes()
 			j++
 		}
@@ -210,6 +212,7 @@ func (s *Store) compactAll(ctx context.Context) error {
 // that nobody else removes segments.
 func (s *Store) merge(ctx context.Context, run []*seg) error {
 	start := time.Now()
+	loading := s.loads.any()
 	all := s.hold()
 	defer release(all)
 	at := slices.Index(all, run[0])
@@ -222,7 +225,7 @@ func (s *Store) merge(ctx context.Context, run []*seg) error {
 		s.merging.Store(nil)
 		cancel(nil)
 	}()
-	mg := &merger{s: s, ctx: ctx, in: run, newer: all[:at], older: all[at+len(run):], now: start.UnixMicro()}
+	mg := &merger{s: s, ctx: ctx, in: run, newer: all[:at], older: all[at+len(run):], loading: loading, now: start.UnixMicro()}
 	meta, dead := mg.opts()
 	w, err := segment.Create(s.fs, kvDir, meta)
 	if err != nil {

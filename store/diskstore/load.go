@@ -40,6 +40,7 @@ func (s *Store) Load(ctx context.Context, entries iter.Seq2[string, store.Entry]
 	if err := l.begin(); err != nil {
 		return s.writeError(op, "", err)
 	}
+	defer s.loads.end(l.seq)
 	defer release(l.older)
 	for key, e := range entries {
 		if err := s.checkEntry(ctx, op, key, &e); err != nil {
@@ -129,8 +130,10 @@ func (l *loader) begin() error {
 	l.seq = s.j.Next()
 	s.j.SkipTo(l.seq + loadMax)
 	s.state.Load().mem.first = l.seq + loadMax
+	s.loads.begin(l.seq)
 	s.freeze.Unlock()
 	if err := s.sealAll(l.ctx); err != nil {
+		s.loads.end(l.seq)
 		return err
 	}
 	l.older = s.hold()
@@ -257,7 +260,12 @@ func (l *loader) end() error {
 		l.abort()
 		return cmp.Or(l.ctx.Err(), store.ErrClosed)
 	}
-	uncertain, err := s.commitMaybe(0, func(segs []*seg) []*seg {
+	if l.seq < s.cleared {
+		l.abort() // it happened before the Clear
+		return nil
+	}
+	// The journal up to the sequences taken is sealed: they are not used again.
+	uncertain, err := s.commitMaybe(l.seq+loadMax, func(segs []*seg) []*seg {
 		i := 0
 		for i < len(segs) && segs[i].Meta.MinSeq > l.seq {
 			i++

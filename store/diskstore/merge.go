@@ -18,6 +18,7 @@ type merger struct {
 	ctx          context.Context
 	in           []*seg // newest first
 	newer, older []*seg
+	loading      bool // a Load may put rows before the inputs
 	now          int64
 	expired      uint64
 	lost         int            // rows that failed their check
@@ -204,6 +205,9 @@ func (mg *merger) superseded(p *segment.Probe) bool {
 
 // hides reports whether an older segment may have a row of the key.
 func (mg *merger) hides(p *segment.Probe) bool {
+	if mg.loading {
+		return true
+	}
 	for _, g := range mg.older {
 		if may, err := g.MayHave(p); err != nil || may {
 			return true

@@ -131,17 +131,42 @@ func (m *model) batch() {
 	}
 }
 
+// load loads random entries, with other operations in between, which are newer.
+// A key that may be a table is written when it comes.
 func (m *model) load() {
+	newer := map[string]bool{}
 	err := m.s.Load(ctx, func(yield func(string, store.Entry) bool) {
 		for range m.rng.IntN(30) {
 			k, e := m.key(), m.entry()
-			m.want[k] = e
+			if _, table := m.s.tablePath(k); table || !newer[k] {
+				m.want[k] = e
+			}
 			if !yield(k, e) {
 				return
 			}
+			m.duringLoad(newer)
 		}
 	})
 	m.must("load", err)
+}
+
+func (m *model) duringLoad(newer map[string]bool) {
+	switch k := m.key(); m.rng.IntN(24) {
+	case 0:
+		e := m.entry()
+		m.must("in a load set "+k, m.s.Set(ctx, k, e))
+		m.want[k], newer[k] = e, true
+	case 1:
+		m.must("in a load delete "+k, m.s.Delete(ctx, k))
+		delete(m.want, k)
+		newer[k] = true
+	case 2:
+		m.must("in a load flush", m.s.Flush(ctx))
+	case 3:
+		if m.rng.IntN(4) == 0 {
+			m.must("in a load compact", m.s.Compact(ctx))
+		}
+	}
 }
 
 // crash cuts the power: what was not synced may be there or not, in pieces.

@@ -305,7 +305,11 @@ func (s *Store) openJournal() (err error) {
 	}
 	s.finishTables()
 	if !s.opts.ReadOnly {
-		s.j.SkipTo(s.sealed)
+		next := s.sealed
+		for _, g := range s.state.Load().segs {
+			next = max(next, g.Meta.MaxSeq+1)
+		}
+		s.j.SkipTo(next)
 	}
 	if s.state.Load().mem.bytes.Load() >= s.opts.SegmentSize {
 		s.freezeNow()

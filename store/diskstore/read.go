@@ -108,7 +108,9 @@ func (s *Store) load(f *found, m mode, dst []byte) (e store.Entry, out []byte, h
 		}
 		e = f.mem.entry()
 		if f.mem.kind == segment.KindTable {
-			dst, hold, err = s.loadTable(&e, e.Value, m, dst)
+			if dst, hold, err = s.loadTable(&e, e.Value, m, dst); err != nil {
+				e = store.Entry{}
+			}
 			return e, dst, hold, err
 		}
 		if m == appended {

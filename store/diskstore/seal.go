@@ -124,7 +124,7 @@ func (s *Store) sealAll(ctx context.Context) error {
 // manifest names them, and only then the journal goes.
 func (s *Store) seal(ctx context.Context, m *memtable) error {
 	start := time.Now()
-	rows := m.rows()
+	rows, loading := m.rows(), s.loads.any()
 	older := s.hold()
 	defer release(older)
 	w, err := segment.Create(s.fs, kvDir, segment.WriterOptions{
@@ -133,7 +133,7 @@ func (s *Store) seal(ctx context.Context, m *memtable) error {
 	if err != nil {
 		return err
 	}
-	dead, err := s.sealRows(ctx, w, rows, older)
+	dead, err := s.sealRows(ctx, w, rows, older, loading)
 	if err != nil {
 		w.Abort()
 		return err
@@ -173,10 +173,11 @@ type superseded struct {
 }
 
 // sealRows appends the rows that are worth keeping. Tombstones that hide
-// nothing, and expired entries, are not.
+// nothing, and expired entries, are not, unless a Load that is under way may
+// bring something to hide.
 //
 // An expired table keeps its row, for compaction to remove the file with it.
-func (s *Store) sealRows(ctx context.Context, w *segment.Writer, rows []memRow, older []*seg) (dead []superseded, err error) {
+func (s *Store) sealRows(ctx context.Context, w *segment.Writer, rows []memRow, older []*seg, loading bool) (dead []superseded, err error) {
 	defer func(old bool) {
 		debug.SetPanicOnFault(old)
 		if r := recover(); r != nil {
@@ -193,7 +194,7 @@ func (s *Store) sealRows(ctx context.Context, w *segment.Writer, rows []memRow, 
 		p := segment.NewProbe(m.hash)
 		hides := s.supersedes(older, &p, &dead)
 		gone := m.kind == segment.KindDeleted || m.expires <= now && m.kind != segment.KindTable
-		if gone && !hides {
+		if gone && !hides && !loading {
 			continue
 		}
 		row = segment.Row{

@@ -63,6 +63,7 @@ type Store struct {
 	compactWake chan struct{}
 	sealed1     *signal    // fires when a memtable was sealed or sealing failed
 	compaction  sync.Mutex // held while segments are compacted or evicted
+	cleared     uint64     // sequence of the last Clear; guarded by compaction
 	sealing     sync.Mutex // held while a memtable is sealed
 	merging     atomic.Pointer[context.CancelCauseFunc]
 	stop        chan struct{}
@@ -74,6 +75,7 @@ type Store struct {
 
 	tables *tables
 	swept  bool // table files have been swept; compaction is held
+	loads  loads
 	n      counters
 }
 

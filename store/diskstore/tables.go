@@ -203,6 +203,14 @@ func (s *Store) tableRef(p *segment.Probe, key string) (ref segment.TableRef, ok
 // errTable: the file of a reference is not the one it refers to.
 var errTable = errors.New("the table file is another one")
 
+// tableError marks errors that say so; others are faults of the system.
+func tableError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, store.ErrCorrupt) {
+		return fmt.Errorf("%w: %w", errTable, err)
+	}
+	return err
+}
+
 // loadTable reads the file of a reference into e.
 func (s *Store) loadTable(e *store.Entry, value []byte, m mode, dst []byte) (out []byte, hold holder, err error) {
 	ref, ok := segment.ParseTableRef(value)
@@ -213,7 +221,7 @@ func (s *Store) loadTable(e *store.Entry, value []byte, m mode, dst []byte) (out
 	if m == borrowed {
 		held, err := s.tables.dir.Hold(ref.Path, want)
 		if err != nil {
-			return dst, nil, fmt.Errorf("%w: %w", errTable, err)
+			return dst, nil, tableError(err)
 		}
 		data := held.Data()
 		e.Value = data[:len(data):len(data)]
@@ -225,7 +233,7 @@ func (s *Store) loadTable(e *store.Entry, value []byte, m mode, dst []byte) (out
 		from, buf = len(dst), dst
 	}
 	if buf, err = s.tables.dir.Get(buf, ref.Path, want); err != nil {
-		return dst, nil, fmt.Errorf("%w: %w", errTable, err)
+		return dst, nil, tableError(err)
 	}
 	e.Value = buf[from:len(buf):len(buf)]
 	if m == appended {

@@ -221,7 +221,8 @@ func (s *Store) delete(ctx context.Context, op, key string) (*journal.Ticket, er
 	}
 	var t *journal.Ticket
 	err := s.update(ctx, p.Hash, func(st *state) error {
-		if f, known := s.peek(&p, key); known && f == nil {
+		loading := s.loads.any()
+		if f, known := s.peek(&p, key); known && f == nil && !loading {
 			return nil
 		}
 		ticket, err := s.append(ctx, st, recDelete, p.Hash, key, &store.Entry{})
@@ -311,6 +312,7 @@ func (s *Store) clear(ctx context.Context) (gone []*seg, err error) {
 	gone = s.state.Load().segs
 	s.publish(func(st *state) { *st = state{mem: newMemtable(first)} })
 	s.sealed1.fire()
+	s.cleared = first
 	if err := s.commit(first, func([]*seg) []*seg { return nil }, nil); err != nil {
 		return nil, err
 	}
