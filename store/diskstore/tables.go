@@ -320,7 +320,12 @@ func (s *Store) sweepTables() {
 		if g.lostAt != 0 || g.Meta.Tables == 0 {
 			continue
 		}
-		err := s.eachTable(g, func(d droppedTable) { live[d.ref.Path] = true })
+		err := s.eachTable(g, func(d droppedTable) {
+			p := segment.NewProbe(segment.HashKey(s.seed, d.key))
+			if ref, ok := s.tableRef(&p, d.key); ok && ref.Path == d.ref.Path {
+				live[ref.Path] = true // else the row was replaced since
+			}
+		})
 		if err != nil {
 			s.fault("sweep", err)
 			return

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,6 +138,32 @@ func TestTableLife(t *testing.T) {
 	}
 }
 
+// TestTableComesBack: a power failure undoes the removal of a file that was not
+// synced. The key's older row does not keep it.
+func TestTableComesBack(t *testing.T) {
+	mem := vfs.Mem()
+	opts := Options{Sync: SyncAlways, Partitioner: histRule{}}
+	s := open(t, mem, opts)
+	key := "hist:AAPL:1d"
+	mustSet(t, s, key, tableEntry("x"))
+	if err := errors.Join(s.Flush(ctx), s.Delete(ctx, key)); err != nil {
+		t.Fatal(err)
+	}
+	crashed := mem.CrashClone(rand.New(rand.NewPCG(1, 1)), 0)
+	file := "tables/hist/symbol=AAPL/interval=1d/data.parquet"
+	if _, err := crashed.Stat(file); err != nil {
+		t.Fatalf("the crash was to bring the file back: %v", err)
+	}
+	r := open(t, crashed, opts)
+	if err := r.maintain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wantValue(t, r, key, nil)
+	if _, err := crashed.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file of a deleted key: %v", err)
+	}
+}
+
 // TestTableView borrows a table: no copy, no allocation, and what was borrowed
 // stays as it was when the table is replaced, removed, and the store closed.
 func TestTableView(t *testing.T) {
@@ -177,25 +205,25 @@ func TestTableView(t *testing.T) {
 func TestTableReplacedByValue(t *testing.T) {
 	mem := vfs.Mem()
 	failing := errors.New("no sync")
-	fail := false
+	var fail atomic.Bool
 	fsys := vfs.Faulty(mem, func(c vfs.Call) error {
-		if fail && c.Op == vfs.OpSync && strings.HasSuffix(c.Name, ".wal") {
+		if fail.Load() && c.Op == vfs.OpSync && strings.HasSuffix(c.Name, ".wal") {
 			return failing
 		}
 		return nil
 	})
 	key, table := "hist:AAPL:1d", tableEntry("acknowledged")
 	for _, sync := range []Sync{SyncAlways, SyncInterval} {
-		fail = false
+		fail.Store(false)
 		s := open(t, fsys, Options{Sync: sync, Interval: time.Hour, Partitioner: histRule{}})
 		mustSet(t, s, key, table)
-		fail = true
+		fail.Store(true)
 		if err := s.Set(ctx, key, store.Entry{Value: []byte("text")}); !errors.Is(err, failing) {
 			t.Fatalf("set with a failing sync: %v", err)
 		}
 		crashed := mem.CrashClone(rand.New(rand.NewPCG(1, 1)), 0)
 		wantValue(t, open(t, crashed, Options{Partitioner: histRule{}}), key, table.Value)
-		fail = false
+		fail.Store(false)
 		_ = s.Close()
 	}
 }
