@@ -7,10 +7,11 @@ import (
 	"math/big"
 	"net/netip"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stratacache/strata/internal/alloctest"
 )
 
 type (
@@ -323,15 +324,6 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// allocated returns the bytes that f allocates.
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
-
 // A header that declares a huge length must not be believed.
 func TestLengthBombs(t *testing.T) {
 	const limit = 1 << 20
@@ -365,7 +357,7 @@ func TestLengthBombs(t *testing.T) {
 		"zstd":          func() error { _, err := zs.Decode(bomb); return err },
 	} {
 		var err error
-		if n := allocated(func() { err = f() }); err == nil || n > limit {
+		if n := alloctest.Bytes(func() { err = f() }); err == nil || n > limit {
 			t.Errorf("%s: error %v, %d bytes allocated", name, err, n)
 		}
 	}

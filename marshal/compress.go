@@ -12,7 +12,8 @@ import (
 // defaults.
 type CompressOptions struct {
 	// MinSize is the size in bytes of an encoded value below which it is stored
-	// as it is. The default is 256, under which little is gained.
+	// as it is. The default is 256, under which little is gained, and 32 with a
+	// dictionary.
 	MinSize int
 	// MaxDecoded is the largest encoded value, in bytes before compression. A
 	// larger one is refused with store.ErrTooLarge, in both directions: it is
@@ -22,7 +23,7 @@ type CompressOptions struct {
 	// Level is the effort of Zstd, 1 (fastest) to 4 (best); the default is 2.
 	// S2 has no levels.
 	Level int
-	// Dict is a dictionary for Zstd, in the format of "zstd --train". Values
+	// Dict is a dictionary for Zstd, in the format of "zstd --train": see TrainDict. Values
 	// can be read only with the dictionary that they were written with.
 	Dict []byte
 }
@@ -39,6 +40,9 @@ func (o *CompressOptions) resolve() (CompressOptions, error) {
 		return r, fmt.Errorf("marshal: CompressOptions.MaxDecoded: %d is negative", r.MaxDecoded)
 	case r.Level < 0 || r.Level > 4:
 		return r, fmt.Errorf("marshal: CompressOptions.Level: %d is not between 1 and 4", r.Level)
+	}
+	if r.MinSize == 0 && r.Dict != nil {
+		r.MinSize = 32
 	}
 	if r.MinSize == 0 {
 		r.MinSize = 256

@@ -203,9 +203,10 @@ func FuzzFrame(f *testing.F) {
 		f.Add(golden(f, name))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_, _ = must(t, Frame[[]day]).Decode(data)
+		_, _ = bounded(t, must(t, Frame[[]day]), data)
+		_, _ = bounded(t, must(t, Frame[[]numbered]), data)
 		c := must(t, Frame[[]labelled])
-		v, err := c.Decode(data)
+		v, err := bounded(t, c, data)
 		if err != nil {
 			return
 		}

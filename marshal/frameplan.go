@@ -18,9 +18,9 @@ type framePlan struct {
 }
 
 type frameColumn struct {
-	name  string
-	index []int // for reflect.Value.FieldByIndex
-	typ   reflect.Type
+	name   string
+	offset uintptr // of the field in a row
+	typ    reflect.Type
 }
 
 func planFrame(t reflect.Type) (*framePlan, error) {
@@ -34,10 +34,14 @@ func planFrame(t reflect.Type) (*framePlan, error) {
 		if skip {
 			continue
 		}
+		offset, ok := offsetIn(t.Elem(), f.Index)
+		if !ok {
+			return nil, fmt.Errorf("marshal: frame: field %s of %v is reached through an embedded pointer, which may be nil", f.Name, t.Elem())
+		}
 		if !cellType(f.Type) {
 			return nil, fmt.Errorf("marshal: frame: field %s of %v: a column cannot hold %v", f.Name, t.Elem(), f.Type)
 		}
-		c := frameColumn{name: name, index: f.Index, typ: f.Type}
+		c := frameColumn{name: name, offset: offset, typ: f.Type}
 		switch {
 		case option == "index" && p.label != nil:
 			return nil, fmt.Errorf("marshal: frame: field %s of %v: there is a second index", f.Name, t.Elem())
@@ -66,6 +70,19 @@ func planFrame(t reflect.Type) (*framePlan, error) {
 		return nil, fmt.Errorf("marshal: frame: %v has no columns beside the index", t.Elem())
 	}
 	return p, nil
+}
+
+// offsetIn returns the offset of a field in a struct, unless a pointer leads to
+// the field.
+func offsetIn(t reflect.Type, index []int) (offset uintptr, ok bool) {
+	for _, i := range index {
+		if t.Kind() != reflect.Struct {
+			return 0, false
+		}
+		f := t.Field(i)
+		offset, t = offset+f.Offset, f.Type
+	}
+	return offset, true
 }
 
 // takeLabel makes a column the index.

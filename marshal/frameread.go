@@ -2,230 +2,188 @@ package marshal
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"reflect"
-	"strconv"
-	"strings"
-	"time"
+	"unsafe"
 )
 
 // frameReader fills rows from the columns of a document.
 type frameReader struct {
 	plan *framePlan
-	dec  *json.Decoder
-	rows map[string]int // label -> row
-	out  reflect.Value
-	seen map[int]bool // columns
+	in   frameScanner
+	out  reflect.Value // the rows
+	size uintptr       // of a row
+
+	// labels are the labels of the rows as the document spells them. pandas
+	// repeats them in one order in all columns, so a row is found by counting.
+	labels [][]byte
+	// last is the last label while all were canonical integers in ascending
+	// order, of which none can occur twice. rows finds labels otherwise.
+	last int64
+	rows map[string]int
+	seen []bool // columns
 }
 
 // decode returns the rows of data as a slice of the plan's type.
 func (p *framePlan) decode(data []byte) (reflect.Value, error) {
 	r := &frameReader{
-		plan: p, dec: json.NewDecoder(bytes.NewReader(data)),
-		rows: make(map[string]int), seen: make(map[int]bool),
-		out: reflect.New(p.slice).Elem(),
+		plan: p, in: frameScanner{data: data}, size: p.slice.Elem().Size(), last: math.MinInt64,
+		out: reflect.New(p.slice).Elem(), seen: make([]bool, len(p.columns)),
 	}
-	r.dec.UseNumber()
 	r.out.Set(reflect.MakeSlice(p.slice, 0, 0))
-	foreign, err := r.document()
+	known, foreign, err := r.document()
 	if err != nil {
 		return r.out, err
 	}
-	if _, err := r.dec.Token(); err != io.EOF {
+	if r.in.next() != 0 || r.in.pos < len(data) {
 		return r.out, fmt.Errorf("something follows the value")
 	}
-	if foreign > 0 && len(r.seen) == 0 {
+	if foreign > 0 && known == 0 {
 		return r.out, fmt.Errorf("the data has no column of %v", p.slice.Elem())
 	}
 	return r.out, nil
 }
 
-// document reads all columns and returns how many of them the plan lacks.
-func (r *frameReader) document() (foreign int, err error) {
-	if err := r.delim('{'); err != nil {
-		return 0, err
+// document reads all columns and returns how many of them the plan has and lacks.
+func (r *frameReader) document() (known, foreign int, err error) {
+	if r.in.take('{') != nil {
+		return 0, 0, errNotFrame
 	}
-	for r.dec.More() {
-		name, err := r.dec.Token()
-		if err != nil {
-			return 0, err
+	for first := true; ; first = false {
+		more, err := r.in.more(first)
+		if err != nil || !more {
+			return known, foreign, err
 		}
-		i, known := r.plan.byName[name.(string)]
-		if !known {
+		label, err := r.in.name()
+		if err != nil {
+			return known, foreign, err
+		}
+		name, err := label.string()
+		if err != nil {
+			return known, foreign, err
+		}
+		i, ok := r.plan.byName[name]
+		if !ok {
 			foreign++
-			var skip json.RawMessage
-			if err := r.dec.Decode(&skip); err != nil {
-				return 0, err
+			if err := r.in.skip(); err != nil {
+				return known, foreign, err
 			}
 			continue
 		}
 		if r.seen[i] {
-			return 0, fmt.Errorf("column %q occurs twice", name)
+			return known, foreign, fmt.Errorf("column %q occurs twice", name)
 		}
 		r.seen[i] = true
+		known++
 		if err := r.column(&r.plan.columns[i]); err != nil {
-			return 0, err
+			return known, foreign, fmt.Errorf("column %q: %w", name, err)
 		}
 	}
-	return foreign, r.delim('}')
-}
-
-func (r *frameReader) delim(want json.Delim) error {
-	t, err := r.dec.Token()
-	if err != nil {
-		return err
-	}
-	if t != want {
-		return errNotFrame
-	}
-	return nil
 }
 
 func (r *frameReader) column(c *frameColumn) error {
-	if err := r.delim('{'); err != nil {
-		return err
+	if r.in.take('{') != nil {
+		return errNotFrame
 	}
-	for r.dec.More() {
-		label, err := r.dec.Token()
+	for at := 0; ; at++ {
+		more, err := r.in.more(at == 0)
+		if err != nil || !more {
+			return err
+		}
+		label, err := r.in.name()
 		if err != nil {
 			return err
 		}
-		row, err := r.row(label.(string))
+		row, err := r.row(at, label)
 		if err != nil {
-			return err
+			return fmt.Errorf("label %s: %w", label, err)
 		}
-		cell, err := r.dec.Token()
+		value, err := r.in.scalar()
+		if err == nil {
+			err = value.set(c.typ, r.field(row, c))
+		}
 		if err != nil {
-			return err
-		}
-		if err := setCell(row.FieldByIndex(c.index), cell); err != nil {
-			return fmt.Errorf("column %q, row %q: %w", c.name, label, err)
+			return fmt.Errorf("row %s: %w", label, err)
 		}
 	}
-	return r.delim('}')
 }
 
-// row returns the row with the label, which may be new.
-func (r *frameReader) row(label string) (reflect.Value, error) {
-	if i, ok := r.rows[label]; ok {
-		return r.out.Index(i), nil
-	}
-	i := r.out.Len()
-	r.rows[label] = i
-	r.out.Set(reflect.Append(r.out, reflect.Zero(r.plan.slice.Elem())))
-	row := r.out.Index(i)
-	if l := r.plan.label; l != nil {
-		var cell json.Token = json.Number(label)
-		if l.typ.Kind() == reflect.String || l.typ == timeType {
-			cell = label
-		}
-		if err := setCell(row.FieldByIndex(l.index), cell); err != nil {
-			return row, fmt.Errorf("label %q: %w", label, err)
-		}
-	}
-	for i := range r.plan.columns { // a row that a column lacks is null there
-		if f := row.FieldByIndex(r.plan.columns[i].index); f.Kind() == reflect.Float64 || f.Kind() == reflect.Float32 {
-			f.SetFloat(math.NaN())
-		}
-	}
-	return row, nil
+// field returns where a column's field of a row is.
+func (r *frameReader) field(row int, c *frameColumn) unsafe.Pointer {
+	return unsafe.Add(r.out.UnsafePointer(), uintptr(row)*r.size+c.offset)
 }
 
-// setCell sets a field to a token of the document.
-func setCell(f reflect.Value, cell json.Token) error {
-	if f.Kind() == reflect.Pointer {
-		if cell == nil {
-			f.SetZero()
-			return nil
-		}
-		f.Set(reflect.New(f.Type().Elem()))
-		f = f.Elem()
+// row returns the row with the label, which may be new, where it is the at-th
+// label of its column.
+func (r *frameReader) row(at int, label cell) (int, error) {
+	if at < len(r.labels) && bytes.Equal(r.labels[at], label.raw) {
+		return at, nil
 	}
-	if f.Type() == timeType {
-		return setTime(f, cell)
+	if r.rows == nil {
+		if n, ok := canonical(label.raw); ok && n > r.last {
+			r.last = n
+			return r.add(label)
+		}
+		r.index()
 	}
-	switch v := cell.(type) {
-	case nil:
-		if f.Kind() == reflect.Float64 || f.Kind() == reflect.Float32 {
-			f.SetFloat(math.NaN())
-			return nil
-		}
-		return fmt.Errorf("null does not fit %v: use a pointer", f.Type())
-	case bool:
-		if f.Kind() == reflect.Bool {
-			f.SetBool(v)
-			return nil
-		}
-	case string:
-		if f.Kind() == reflect.String {
-			f.SetString(v)
-			return nil
-		}
-	case json.Number:
-		return setNumber(f, string(v))
-	}
-	return fmt.Errorf("%v does not fit %v", cell, f.Type())
-}
-
-// setNumber sets a numeric field. A column of integers with a gap is one of
-// floats in pandas, so 3.0 is a 3.
-func setNumber(f reflect.Value, s string) error {
-	whole := strings.TrimSuffix(s, ".0")
-	switch f.Kind() {
-	case reflect.Float32, reflect.Float64:
-		v, err := strconv.ParseFloat(s, f.Type().Bits())
-		if err != nil {
-			return fmt.Errorf("%s does not fit %v", s, f.Type())
-		}
-		f.SetFloat(v)
-		return nil
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		if v, err := strconv.ParseInt(whole, 10, f.Type().Bits()); err == nil {
-			f.SetInt(v)
-			return nil
-		}
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		if v, err := strconv.ParseUint(whole, 10, f.Type().Bits()); err == nil {
-			f.SetUint(v)
-			return nil
-		}
-	}
-	return fmt.Errorf("%s does not fit %v", s, f.Type())
-}
-
-// isoForms are how pandas writes times with date_format="iso", with and without
-// a zone, and what others make of it.
-var isoForms = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02"}
-
-func setTime(f reflect.Value, cell json.Token) error {
-	switch v := cell.(type) {
-	case nil:
-		f.SetZero() // NaT
-		return nil
-	case json.Number:
-		return setMillis(f, string(v))
-	case string:
-		if setMillis(f, v) == nil {
-			return nil
-		}
-		for _, form := range isoForms {
-			if t, err := time.Parse(form, v); err == nil {
-				f.Set(reflect.ValueOf(t.UTC()))
-				return nil
-			}
-		}
-	}
-	return fmt.Errorf("%v is not a time", cell)
-}
-
-func setMillis(f reflect.Value, s string) error {
-	ms, err := strconv.ParseInt(strings.TrimSuffix(s, ".0"), 10, 64)
+	name, err := label.string()
 	if err != nil {
-		return fmt.Errorf("%s is not a time in milliseconds", s)
+		return 0, err
 	}
-	f.Set(reflect.ValueOf(time.UnixMilli(ms).UTC()))
-	return nil
+	if i, ok := r.rows[name]; ok {
+		return i, nil
+	}
+	r.rows[name] = len(r.labels)
+	return r.add(label)
+}
+
+// canonical parses an integer that has no other spelling.
+func canonical(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > 18 || b[0] == '0' && len(b) > 1 {
+		return 0, false
+	}
+	var n int64
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int64(c-'0')
+	}
+	return n, true
+}
+
+// index makes the map from labels to rows.
+func (r *frameReader) index() {
+	r.rows = make(map[string]int, len(r.labels))
+	for i, raw := range r.labels {
+		r.rows[string(raw)] = i // canonical: nothing to unquote
+	}
+}
+
+// add appends a row.
+func (r *frameReader) add(label cell) (int, error) {
+	i := len(r.labels)
+	r.labels = append(r.labels, label.raw)
+	if i == r.out.Cap() {
+		r.out.Grow(max(16, i))
+	}
+	r.out.SetLen(i + 1)
+	r.out.Index(i).SetZero()
+	for k := range r.plan.columns { // a row that a column lacks is null there
+		switch c := &r.plan.columns[k]; c.typ.Kind() {
+		case reflect.Float64:
+			*(*float64)(r.field(i, c)) = math.NaN()
+		case reflect.Float32:
+			*(*float32)(r.field(i, c)) = float32(math.NaN())
+		}
+	}
+	l := r.plan.label
+	if l == nil {
+		return i, nil
+	}
+	if l.typ != timeType && l.typ.Kind() != reflect.String {
+		label.kind = '0'
+	}
+	return i, label.set(l.typ, r.field(i, l))
 }

@@ -3,13 +3,21 @@ package marshal
 import (
 	"bytes"
 	"testing"
+
+	"github.com/stratacache/strata/internal/alloctest"
 )
 
-// decodes is what every codec must do with any input: no panic, and where it
-// decodes, an encoding of the value that decodes to the same encoding.
+// expansion is how many bytes a decoder may allocate for one of its input: a
+// byte can be an empty map in a list, of 48 bytes, in a slice that is doubled
+// again and again.
+const expansion = 400
+
+// decodes is what every codec must do with any input: no panic, memory in
+// proportion to the input, and where it decodes, an encoding of the value that
+// decodes to the same encoding.
 func decodes[V any](t *testing.T, c Codec[V], data []byte) {
 	t.Helper()
-	v, err := Decode(c, "key", data)
+	v, err := bounded(t, c, data)
 	if err != nil {
 		return
 	}
@@ -28,6 +36,13 @@ func decodes[V any](t *testing.T, c Codec[V], data []byte) {
 	if err != nil || !bytes.Equal(b, b2) {
 		t.Fatalf("%s: %q becomes %q, then %q (%v)", c.Name(), data, b, b2, err)
 	}
+}
+
+// bounded is the part of decodes that holds for values without one encoding.
+func bounded[V any](t *testing.T, c Codec[V], data []byte) (v V, err error) {
+	t.Helper()
+	alloctest.Proportional(t, data, expansion, func() { v, err = Decode(c, "key", data) })
+	return v, err
 }
 
 func FuzzText(f *testing.F) {
@@ -69,7 +84,7 @@ func FuzzCBOR(f *testing.F) {
 		decodes(t, CBOR[info](), data)
 		decodes(t, CBOR[[]info](), data)
 		decodes(t, CBOR[bar](), data)
-		_, _ = CBOR[any]().Decode(data) // map[any]any need not encode alike
+		_, _ = bounded(t, CBOR[any](), data) // map[any]any need not encode alike
 	})
 }
 
@@ -83,25 +98,83 @@ func FuzzMsgPack(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b)
-	f.Fuzz(func(t *testing.T, data []byte) { _, _ = c.Decode(data) }) // maps have no order
+	f.Fuzz(func(t *testing.T, data []byte) { _, _ = bounded(t, c, data) }) // maps have no order
 }
 
-func FuzzWrappers(f *testing.F) {
-	z, s := compressions(f, &CompressOptions{MaxDecoded: 1 << 20, MinSize: 1})[0], compressions(f, &CompressOptions{MaxDecoded: 1 << 20, MinSize: 1})[1]
-	e, err := Encrypt(Bytes[[]byte](), ring(f, "a", "a"))
+// fuzzDecoded is MaxDecoded of the codecs that are fuzzed.
+const fuzzDecoded = 1 << 20
+
+func FuzzZstd(f *testing.F) {
+	opts := CompressOptions{MaxDecoded: fuzzDecoded, MinSize: 1}
+	withDict := opts
+	withDict.Dict = trainedDict(f)
+	fuzzPacked(f, wrapper(f, Zstd, &opts), wrapper(f, Zstd, &withDict))
+}
+
+func FuzzS2(f *testing.F) {
+	fuzzPacked(f, wrapper(f, S2, &CompressOptions{MaxDecoded: fuzzDecoded, MinSize: 1}))
+}
+
+func wrapper(f *testing.F, wrap func(Codec[[]byte], *CompressOptions) (Codec[[]byte], error), opts *CompressOptions) Codec[[]byte] {
+	f.Helper()
+	c, err := wrap(Bytes[[]byte](), opts)
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, c := range []Codec[[]byte]{z, s, e} {
-		b, err := Append(c, nil, "key", bytes.Repeat([]byte("value"), 100))
-		if err != nil {
-			f.Fatal(err)
+	return c
+}
+
+// fuzzPacked fuzzes decoders of which a small input may become as large as
+// MaxDecoded, and needs no more memory than that and the window of the format.
+func fuzzPacked(f *testing.F, codecs ...Codec[[]byte]) {
+	for _, c := range codecs {
+		for _, v := range [][]byte{bytes.Repeat([]byte("value"), 100), make([]byte, fuzzDecoded), []byte("short")} {
+			b, err := c.Append(nil, v)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(b)
 		}
-		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		decodes(t, z, data)
-		decodes(t, s, data)
-		decodes(t, e, data)
+		for _, c := range codecs {
+			unpacks(t, c, data)
+		}
 	})
+}
+
+func unpacks(t *testing.T, c Codec[[]byte], data []byte) {
+	t.Helper()
+	var v []byte
+	var err error
+	used := alloctest.Bytes(func() { v, err = c.Decode(data) })
+	if limit := uint64(minDecoderMemory + 4*fuzzDecoded + expansion*len(data)); used > limit {
+		t.Fatalf("%s: %d bytes of input made it allocate %d: %.200q", c.Name(), len(data), used, data)
+	}
+	if err != nil {
+		return
+	}
+	if len(v) > fuzzDecoded {
+		t.Fatalf("%s: %d bytes of input became %d", c.Name(), len(data), len(v))
+	}
+	b, err := c.Append(nil, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := c.Decode(b); err != nil || !bytes.Equal(again, v) {
+		t.Fatalf("%s: %q came back as %q, %v", c.Name(), v, again, err)
+	}
+}
+
+func FuzzEncrypt(f *testing.F) {
+	c, err := Encrypt(Bytes[[]byte](), ring(f, "a", "a"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	b, err := Append(c, nil, "key", bytes.Repeat([]byte("value"), 100))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, data []byte) { decodes(t, c, data) })
 }

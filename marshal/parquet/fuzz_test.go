@@ -7,13 +7,13 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
 
 	pq "github.com/parquet-go/parquet-go"
 
+	"github.com/stratacache/strata/internal/alloctest"
 	"github.com/stratacache/strata/marshal/parquet"
 	"github.com/stratacache/strata/store"
 )
@@ -65,7 +65,7 @@ func checkDecode(t *testing.T, data []byte) {
 	wide, narrow := strict()
 	day := time.Date(2015, 1, 10, 0, 0, 0, 0, time.UTC)
 	limit := uint64(5<<20 + 200*len(data))
-	used := allocated(func() {
+	used := alloctest.Bytes(func() {
 		_, err := wide.Decode(data)
 		checkError(t, err)
 		_, err = narrow.Decode(data)
@@ -98,14 +98,6 @@ func checkError(t *testing.T, err error) {
 	default:
 		t.Errorf("error of unknown kind: %v", err)
 	}
-}
-
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
 }
 
 func FuzzDecode(f *testing.F) {

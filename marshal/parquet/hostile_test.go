@@ -9,6 +9,7 @@ import (
 
 	pq "github.com/parquet-go/parquet-go"
 
+	"github.com/stratacache/strata/internal/alloctest"
 	"github.com/stratacache/strata/marshal/parquet"
 	"github.com/stratacache/strata/store"
 )
@@ -68,7 +69,7 @@ func TestBombs(t *testing.T) {
 	for name, data := range files {
 		t.Run(name, func(t *testing.T) {
 			var err error
-			used := allocated(func() {
+			used := alloctest.Bytes(func() {
 				switch name {
 				case "nulls":
 					_, err = newCodec[[]a[*int64]](t, &parquet.Options{MaxExpansion: 10}).Decode(data)
@@ -92,7 +93,7 @@ func TestBombs(t *testing.T) {
 	// a dictionary are one in memory.
 	data := files["dictionary"]
 	var rows []a[string]
-	used := allocated(func() {
+	used := alloctest.Bytes(func() {
 		var err error
 		rows, err = newCodec[[]a[string]](t, &parquet.Options{MaxExpansion: 1 << 20}).Decode(data)
 		if err != nil {
