@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stratacache/strata/internal/clock"
 	"github.com/stratacache/strata/marshal"
 	"github.com/stratacache/strata/store"
 )
@@ -15,12 +16,21 @@ import (
 // Store returns the chain as a store of bytes: a tier for another chain, a
 // gocache store, the back end of a server. Entries keep the deadlines, tags and
 // codec that they are set with; one without deadlines gets its rule's TTL where a
-// rule matches, and never expires where none does. Versions are the chain's own,
-// and tiers keep their bounds. Closing the store closes the chain, and gives what
+// rule matches, and never expires where none does. One whose deadline is NoExpiry
+// never expires whatever its rule says. Versions are the chain's own,
+// and tiers keep their bounds. The store is a Peeker too. Closing the store closes the chain, and gives what
 // is pending 30 seconds.
 func (c *Chain) Store() store.Store {
-	return &view{c: c, bytes: NewCache(c, &CacheOptions[[]byte]{Codec: anyBytes{}})}
+	v := &view{c: c, bytes: NewCache(c, &CacheOptions[[]byte]{Codec: anyBytes{}})}
+	if c.memory != nil {
+		v.packed, _ = c.memory.Store.(store.PackedReader)
+	}
+	return v
 }
+
+// NoExpiry as the deadline of an entry that is written to a Chain.Store says that
+// it is to stay, where a zero deadline leaves that to the key's rule.
+var NoExpiry = time.Unix(0, clock.Never)
 
 // anyCodec is the name of a codec that takes every entry's bytes as they are.
 const anyCodec = "*"
@@ -34,8 +44,9 @@ func (anyBytes) Decode(data []byte) ([]byte, error)          { return data, nil 
 
 // view is a chain as a store.
 type view struct {
-	c     *Chain
-	bytes *Cache[[]byte]
+	c      *Chain
+	bytes  *Cache[[]byte]
+	packed store.PackedReader // the memory tier, where it packs; else nil
 }
 
 var (
@@ -100,6 +111,9 @@ func (v *view) operation(key string, e store.Entry) *operation {
 	now := time.Now().UnixNano()
 	if e.Expires.IsZero() && e.Fresh.IsZero() && p.rule != nil {
 		p.lifeFor(now, 0).apply(&e)
+	}
+	if e.Expires.Equal(NoExpiry) {
+		e.Expires, e.Fresh = time.Time{}, time.Time{}
 	}
 	if e.Value == nil {
 		e.Value = []byte{}

@@ -1,0 +1,28 @@
+package store
+
+// Packed is what an object is made of, for a store that keeps objects without
+// pointers to them. Times are Unix nanoseconds; the greatest int64 is never.
+type Packed struct {
+	Value   []byte
+	Version uint64
+	Epoch   uint64
+	Hot     int64 // until then a reader need not think
+	Fresh   int64 // soft deadline
+	Expires int64 // hard deadline
+}
+
+// Packer is an object that can be packed.
+type Packer interface {
+	// Pack fills p in, with the object's own Value, and reports whether p says
+	// all there is: an object that cannot be packed is kept as it is.
+	Pack(p *Packed) bool
+}
+
+// PackedReader is an in-process store that hands out packed objects without
+// making an object of them.
+type PackedReader interface {
+	// GetPacked returns what lies under key. The value is appended to buf, which is
+	// returned too, and p.Value is that part of it. ok is false where nothing lies
+	// there in packed form; GetObject may still have it. key is not kept.
+	GetPacked(key string, buf []byte) (p Packed, newBuf []byte, ok bool)
+}
