@@ -12,6 +12,7 @@ import (
 	"github.com/stratacache/strata/store"
 	"github.com/stratacache/strata/store/diskstore"
 	"github.com/stratacache/strata/store/memstore"
+	"github.com/stratacache/strata/store/packstore"
 	"github.com/stratacache/strata/store/redisstore"
 )
 
@@ -64,7 +65,7 @@ func (c *Config) Build(ctx context.Context) (ch *chain.Chain, err error) {
 		}
 	}()
 	if m := &c.Tiers.Memory; m.Enabled {
-		s, err := memstore.New(&memstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry})
+		s, err := m.open()
 		if err != nil {
 			return nil, fmt.Errorf("config: tiers.memory: %w", err)
 		}
@@ -142,6 +143,13 @@ func (r *Redis) client() (*redisstore.Config, error) {
 		cfg.PoolSize = r.PoolSize
 	}
 	return cfg, nil
+}
+
+func (m *Memory) open() (store.Store, error) {
+	if m.Packed {
+		return packstore.New(&packstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry, Unpack: chain.Unpack})
+	}
+	return memstore.New(&memstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry})
 }
 
 func (r *Redis) open(wire store.Wirer) (*redisstore.Store, error) {

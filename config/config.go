@@ -15,6 +15,7 @@ type Config struct {
 	Path   string      `koanf:"-"` // of the file; empty without one
 	Tiers  Tiers       `koanf:"tiers"`
 	Chain  Chain       `koanf:"chain"`
+	Server Server      `koanf:"server"`
 	Policy *policy.Set `koanf:"-"` // the classes and rules of the file
 
 	// Keyrings are the key rings that rules name in `encrypt`.
@@ -46,6 +47,10 @@ type Memory struct {
 	Capacity int64         `koanf:"capacity"`  // bytes
 	MaxEntry int64         `koanf:"max_entry"` // bytes; 0: an eighth of Capacity
 	TTL      time.Duration `koanf:"ttl"`       // bound; 0: none
+
+	// Packed takes a packstore, which is for values that are bytes. It is for
+	// servers, and not in the file.
+	Packed bool `koanf:"-"`
 }
 
 // Redis is the shared tier. It is used where URL or Host is set.
@@ -106,6 +111,23 @@ type Chain struct {
 	PendingAge      time.Duration `koanf:"pending_age"`      // 0: no limit
 	WhenFull        string        `koanf:"when_full"`        // block, through, reject
 	Journal         string        `koanf:"journal"`
+}
+
+// Server is what `strata serve` listens on.
+type Server struct {
+	Addr         string        `koanf:"addr"`
+	User         string        `koanf:"user"`
+	Password     Secret        `koanf:"password"`
+	TLSCert      string        `koanf:"tls_cert"`
+	TLSKey       string        `koanf:"tls_key"`
+	TLSClientCA  string        `koanf:"tls_client_ca"`
+	MaxClients   int           `koanf:"max_clients"`
+	MaxRequest   int64         `koanf:"max_request"` // bytes
+	MaxQueued    int           `koanf:"max_queued"`
+	IdleTimeout  time.Duration `koanf:"idle_timeout"` // 0: never
+	DrainTimeout time.Duration `koanf:"drain_timeout"`
+	HTTP         string        `koanf:"http"`
+	Pprof        bool          `koanf:"pprof"`
 }
 
 // Value is a setting in force and where it came from.

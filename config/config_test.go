@@ -207,7 +207,7 @@ func TestRefuses(t *testing.T) {
 		doc, want string
 		env       []string
 	}{
-		{"teirs: {}", "strata.yaml: line 1: teirs: unknown field; known are classes, rules, tiers, chain, keyrings", nil},
+		{"teirs: {}", "strata.yaml: line 1: teirs: unknown field; known are classes, rules, tiers, chain, server, keyrings", nil},
 		{"tiers: {memori: {}}", "line 1: tiers.memori: unknown field; known are disk, memory, redis", nil},
 		{"tiers:\n  memory:\n    capasity: 1\n", "line 3: tiers.memory.capasity: unknown field; known are capacity, enabled, max_entry, ttl", nil},
 		{"tiers:\n  memory: {capacity: big}", `line 2: tiers.memory.capacity: "big" is not a size`, nil},

@@ -8,7 +8,7 @@ import (
 )
 
 // sections are the top-level fields that are not the policy's.
-var sections = []string{"tiers", "chain", keyringSection}
+var sections = []string{"tiers", "chain", "server", keyringSection}
 
 // scalar is a value in the file.
 type scalar struct {

@@ -166,6 +166,7 @@ func (l *loader) check(cfg *Config) {
 	if !cfg.Tiers.Memory.Enabled && !r.Configured() && !cfg.Tiers.Disk.Configured() {
 		l.bad(0, "tiers", "there is none: memory is off, and neither a Redis server nor a directory is named")
 	}
+	l.checkServer(&cfg.Server)
 	for _, rule := range cfg.Policy.Rules() {
 		l.checkRule(cfg, rule)
 	}
@@ -177,6 +178,25 @@ func (l *loader) check(cfg *Config) {
 		if errors.As(err, &pe) {
 			l.problems = append(l.problems, pe.Problems...)
 		}
+	}
+}
+
+func (l *loader) checkServer(s *Server) {
+	at := func(name string) int { return l.file["server."+name].line }
+	switch {
+	case (s.TLSCert == "") != (s.TLSKey == ""):
+		l.bad(at("tls_cert"), "server.tls_cert", "and tls_key go together")
+	case s.TLSClientCA != "" && s.TLSCert == "":
+		l.bad(at("tls_client_ca"), "server.tls_client_ca", "needs tls_cert and tls_key")
+	}
+	if s.User != "" && s.Password == "" {
+		l.bad(at("user"), "server.user", "needs a password")
+	}
+	if s.Pprof && s.HTTP == "" {
+		l.bad(at("pprof"), "server.pprof", "needs server.http, the address")
+	}
+	if s.MaxRequest < 1024 || s.MaxRequest > 512<<20 {
+		l.bad(at("max_request"), "server.max_request", "is not between 1KiB and 512MiB")
 	}
 }
 

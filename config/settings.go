@@ -22,6 +22,7 @@ func Settings() []Setting {
 	all := append(memorySettings(), redisSettings()...)
 	all = append(all, diskSettings()...)
 	all = append(all, chainSettings()...)
+	all = append(all, serverSettings()...)
 	for i := range all {
 		s := &all[i]
 		name := strings.ToUpper(strings.ReplaceAll(strings.TrimPrefix(s.Path, "tiers."), ".", "_"))
@@ -93,5 +94,23 @@ func chainSettings() []Setting {
 		{Path: "chain.pending_age", Default: "0s", Doc: "age at which a write that fails is given up; 0s: never", parse: parseDuration},
 		{Path: "chain.when_full", Default: "block", Doc: "what a write does then: block, through or reject", parse: oneOf("block", "through", "reject")},
 		{Path: "chain.journal", Doc: "directory for the writes of rules with durable: true", parse: parseText},
+	}
+}
+
+func serverSettings() []Setting {
+	return []Setting{
+		{Path: "server.addr", Default: "127.0.0.1:6379", Doc: "where \"strata serve\" listens; give it a password before it is more than loopback", parse: parseText},
+		{Path: "server.user", Doc: "name that goes with the password; default: default", parse: parseText},
+		{Path: "server.password", Secret: true, Doc: "what clients must give; better set as STRATA_SERVER_PASSWORD", parse: parseSecret},
+		{Path: "server.tls_cert", Doc: "file of the certificate; with it, connections are TLS", parse: parseText},
+		{Path: "server.tls_key", Doc: "file of the certificate's key", parse: parseText},
+		{Path: "server.tls_client_ca", Doc: "file of the authorities whose clients are let in; empty: any client", parse: parseText},
+		{Path: "server.max_clients", Default: "10000", Doc: "connections", parse: count(1, 1_000_000)},
+		{Path: "server.max_request", Default: "64MiB", Doc: "largest request, and value", parse: parseSize},
+		{Path: "server.max_queued", Default: "16384", Doc: "commands of a transaction", parse: count(1, math.MaxInt32)},
+		{Path: "server.idle_timeout", Default: "0s", Doc: "after which a connection without requests is closed; 0s: never", parse: parseDuration},
+		{Path: "server.drain_timeout", Default: "20s", Doc: "how long SIGTERM waits for clients and for writes that are pending", parse: parseDuration},
+		{Path: "server.http", Doc: "address of /metrics, /healthz and /readyz; empty: none", parse: parseText},
+		{Path: "server.pprof", Default: "false", Doc: "profiles under /debug/pprof/ of that address", parse: parseBool},
 	}
 }

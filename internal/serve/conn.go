@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -65,6 +66,9 @@ func (c *conn) serve() {
 			c.s.opts.Logger.Error("strata: a command panicked", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
+	if !c.handshake() {
+		return
+	}
 	for {
 		args, ok, err := c.rd.Next()
 		switch {
@@ -91,6 +95,19 @@ func (c *conn) serve() {
 		}
 		c.active.Store(c.s.now.Load())
 	}
+}
+
+// handshakeTimeout bounds the beginning of a TLS connection.
+const handshakeTimeout = 10 * time.Second
+
+func (c *conn) handshake() bool {
+	t, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(c.s.ctx, handshakeTimeout)
+	defer cancel()
+	return t.HandshakeContext(ctx) == nil
 }
 
 func (c *conn) protocolError(err error) {

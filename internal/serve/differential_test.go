@@ -221,7 +221,9 @@ func (g *generator) command() []string {
 	case 1:
 		cmd = append(cmd, g.value()) // perhaps one too many
 	case 2:
-		cmd = cmd[:1+g.IntN(len(cmd))] // perhaps too few
+		if cmd[0] != "command" { // by itself it lists them all
+			cmd = cmd[:1+g.IntN(len(cmd))] // perhaps too few
+		}
 	case 3:
 		return cat(g.one("nosuch", "HGETX", "l push", "NOSUCH\r\nX", strings.Repeat("q", 200)), g.repeat(g.IntN(20), g.value))
 	}
