@@ -19,6 +19,7 @@ var layers = map[string][]string{
 	"observe":          {"chain", "policy", "store", "internal"},
 	"config":           {"chain", "policy", "marshal", "notify", "observe", "store", "internal"},
 	"internal":         {"store", "internal"},
+	"internal/serve":   {"chain", "policy", "store", "internal"},
 	"cmd":              {"config", "chain", "policy", "marshal", "notify", "observe", "store", "internal"},
 	"test":             {"chain", "policy", "marshal", "store", "internal"},
 	"examples":         {"config", "chain", "policy", "marshal", "notify", "observe", "store", "internal"},
