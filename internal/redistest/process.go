@@ -25,10 +25,10 @@ type process struct {
 	exited chan struct{} // closed once Wait returned
 }
 
-// launch starts the program and returns once it answers on addr. errBusy is
-// returned where it exits before that, as it does when another program took the
-// port meanwhile.
-func launch(binary, addr string, args []string) (*process, error) {
+// launch starts the program and returns once it answers on addr as up wants. errExited
+// is returned where it exits before that, as it does when another program took
+// the port meanwhile.
+func launch(binary, addr string, args []string, up func(string) error) (*process, error) {
 	p := &process{cmd: exec.Command(binary, args...), exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	dieWithParent(p.cmd)
@@ -37,7 +37,7 @@ func launch(binary, addr string, args []string) (*process, error) {
 	if err := <-started; err != nil {
 		return nil, err
 	}
-	if err := p.awaitPing(addr); err != nil {
+	if err := p.awaitPing(addr, up); err != nil {
 		p.kill()
 		return nil, fmt.Errorf("%w; its output:\n%s", err, p.out.String())
 	}
@@ -64,11 +64,11 @@ func (p *process) kill() {
 
 var errExited = errors.New("redistest: the server exited at once")
 
-func (p *process) awaitPing(addr string) error {
+func (p *process) awaitPing(addr string, up func(string) error) error {
 	deadline := time.Now().Add(startTimeout)
 	var last error
 	for time.Now().Before(deadline) {
-		if last = ping(addr); last == nil {
+		if last = ping(addr, up); last == nil {
 			return nil
 		}
 		select {
@@ -81,7 +81,7 @@ func (p *process) awaitPing(addr string) error {
 }
 
 // ping asks by hand, so that a server that wants a password counts as up.
-func ping(addr string) error {
+func ping(addr string, up func(string) error) error {
 	conn, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {
 		return err
@@ -97,11 +97,19 @@ func ping(addr string) error {
 	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(line, "-LOADING") {
-		return errors.New(strings.TrimSpace(line))
+	return up(line)
+}
+
+// works takes the replies of a server that is ready.
+func works(reply string) error {
+	if strings.HasPrefix(reply, "-LOADING") {
+		return errors.New(strings.TrimSpace(reply))
 	}
 	return nil
 }
+
+// answers takes every reply.
+func answers(string) error { return nil }
 
 // freeAddr returns a loopback address whose port was free a moment ago.
 func freeAddr() (string, error) {

@@ -64,8 +64,12 @@ func startServer(s *Server) (*Server, error) {
 	return s, nil
 }
 
-// launch starts the program on s.Addr.
-func (s *Server) launch() error {
+// launch starts the program on s.Addr and returns when it works.
+func (s *Server) launch() error { return s.launchUntil(works) }
+
+// launchUntil starts the program on s.Addr and returns when its answer to a PING
+// is one that up takes.
+func (s *Server) launchUntil(up func(reply string) error) error {
 	host, port, err := net.SplitHostPort(s.Addr)
 	if err != nil {
 		return err
@@ -77,7 +81,7 @@ func (s *Server) launch() error {
 	if s.conf != "" {
 		args = []string{s.conf, "--sentinel", "--bind", host, "--port", port, "--dir", s.dir}
 	}
-	proc, err := launch(s.binary, s.Addr, args)
+	proc, err := launch(s.binary, s.Addr, args, up)
 	if err != nil {
 		return err
 	}

@@ -115,13 +115,13 @@ func TestServerDiesWithTheTestProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := strings.TrimSpace(string(buf[:n]))
-	if err := ping(addr); err != nil {
+	if err := ping(addr, works); err != nil {
 		t.Fatalf("the server does not run: %v", err)
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
 	deadline := time.Now().Add(10 * time.Second)
-	for ping(addr) == nil {
+	for ping(addr, works) == nil {
 		if time.Now().After(deadline) {
 			t.Fatal("the server outlived the process that started it")
 		}
