@@ -40,6 +40,19 @@ type BatchFiller interface {
 	FillMany(ctx context.Context, entries map[string]Entry) error
 }
 
+// Tombstoner is a store, shared by several processes, that remembers deletes for
+// a while, so that what another process read or loaded before one of them is not
+// filled in after it.
+type Tombstoner interface {
+	// DeleteVersions removes each key unless the store holds a newer version than
+	// the one given. For TombstoneTTL from then on, Fill refuses entries of the
+	// key that are not newer than that version.
+	DeleteVersions(ctx context.Context, versions map[string]uint64) error
+	// TombstoneTTL is how long a delete is remembered. A fill of something that
+	// was read or loaded longer ago is not safe. 0: not at all.
+	TombstoneTTL() time.Duration
+}
+
 // Scanner is a store that can list its keys.
 type Scanner interface {
 	// Scan yields every live key that begins with prefix, in no particular

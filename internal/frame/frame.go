@@ -11,13 +11,17 @@
 //	     3     1  format: 01
 //	     4     4  CRC-32C (Castagnoli) of bytes 0 to 3, bytes 8 to the end, and the key
 //	     8     8  version of the entry; 0: unknown
-//	    16     1  flags: 1 expires, 2 fresh, 4 codec, 8 tags; the others are zero
+//	    16     1  flags: 1 expires, 2 fresh, 4 codec, 8 tags, 16 deleted; the others are zero
 //	    17     8  hard deadline, signed microseconds since the Unix epoch; with flag 1
 //	           8  soft deadline, likewise; with flag 2
 //	         1+n  codec name: length, then bytes; with flag 4
 //	           *  tags: their number, then for each its length and bytes, numbers as
 //	              unsigned varints (protobuf's); with flag 8
 //	           *  the value, to the end
+//
+// With flag 16 the frame is a tombstone: the key was deleted by an operation of
+// that version, and there is no value. It lives until its deadline, so that what is
+// older cannot be filled in again meanwhile.
 //
 // The magic begins no value that other programs write: the byte C1 is in no
 // UTF-8 text (so in no JSON and no number in digits), starts no msgpack value
@@ -62,7 +66,8 @@ const (
 	flagFresh
 	flagCodec
 	flagTags
-	allFlags = flagExpires | flagFresh | flagCodec | flagTags
+	flagDeleted
+	allFlags = flagExpires | flagFresh | flagCodec | flagTags | flagDeleted
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -135,6 +140,24 @@ func Append(dst []byte, key string, e *store.Entry) ([]byte, error) {
 	return dst, nil
 }
 
+// Tombstone returns the frame that stands for the deletion of key by an operation
+// of the given version.
+func Tombstone(key string, version uint64, expires time.Time) []byte {
+	b := make([]byte, 0, HeaderLen+8)
+	b = append(b, magic...)
+	b = append(b, format, 0, 0, 0, 0)
+	b = binary.BigEndian.AppendUint64(b, version)
+	b = append(b, flagExpires|flagDeleted)
+	b = binary.BigEndian.AppendUint64(b, uint64(micros(expires)))
+	binary.BigEndian.PutUint32(b[crcOffset:], checksum(key, b))
+	return b
+}
+
+// Deleted reports whether b looks like a tombstone, by its header alone.
+func Deleted(b []byte) bool {
+	return len(b) >= HeaderLen && Is(b) && b[len(magic)] == format && b[flagsOffset]&flagDeleted != 0
+}
+
 func appendTags(dst []byte, tags []string) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(tags)))
 	for _, tag := range tags {
@@ -147,7 +170,8 @@ func appendTags(dst []byte, tags []string) []byte {
 // Decode returns the entry that b holds under key. Its Value is a part of b, and
 // nothing else is. Any fault is an error for which errors.Is(err,
 // store.ErrCorrupt) holds, a newer format among them: nothing in b can be
-// trusted then. Memory is in proportion to len(b), whatever b says.
+// trusted then. A sound tombstone is store.ErrNotFound. Memory is in proportion to
+// len(b), whatever b says.
 func Decode(key string, b []byte) (store.Entry, error) {
 	switch {
 	case !Is(b):
@@ -160,6 +184,8 @@ func Decode(key string, b []byte) (store.Entry, error) {
 		return store.Entry{}, fault("checksum does not match")
 	case b[flagsOffset]&^allFlags != 0:
 		return store.Entry{}, fault("unknown flags")
+	case b[flagsOffset]&flagDeleted != 0:
+		return store.Entry{}, store.ErrNotFound
 	}
 	e := store.Entry{Version: binary.BigEndian.Uint64(b[versionOffset:])}
 	r := reader{rest: b[HeaderLen:], ok: true}

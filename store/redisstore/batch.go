@@ -85,10 +85,7 @@ func (s *Store) settle(ctx context.Context, l *lookup, sent time.Time) (store.En
 	case l.err != nil:
 		return store.Entry{}, s.missOr(ctx, op, l.key, l.err)
 	case framed(l.value, l.plain):
-		e, err := s.decode(l.key, l.value)
-		if err != nil {
-			s.dropDamaged(ctx, l.key, l.value)
-		}
+		e, err := s.decode(ctx, l.key, l.value)
 		return s.result(ctx, op, l.key, e, err)
 	}
 	e, ok := plainEntry(l.value, l.ttl.Val(), sent, l.grace)
@@ -231,7 +228,7 @@ func (s *Store) prepare(ctx context.Context, key string, e *store.Entry) (write,
 		w.cmd = redis.NewIntCmd(ctx, "unlink", name)
 	case err != nil:
 		return write{}, err
-	case v.framed && s.opts.NewestWins && e.Version != 0:
+	case v.framed && s.ordered.Load() && e.Version != 0:
 		w.cmd = scriptCmd(ctx, "evalsha", compareAndSetScript.digest, name, compareAndSetArgs(v, setMode))
 	default:
 		w.cmd = v.setCmd(ctx, name)

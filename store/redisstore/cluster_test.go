@@ -31,6 +31,7 @@ func TestCluster(t *testing.T) {
 	})
 	t.Run("Batches", func(t *testing.T) { testClusterBatches(t, c) })
 	t.Run("Reshard", func(t *testing.T) { testReshard(t, c) })
+	t.Run("Tombstones", func(t *testing.T) { testTombstonesInCluster(t, c) })
 	t.Run("NodeDown", func(t *testing.T) { testNodeDown(t, c) })
 }
 

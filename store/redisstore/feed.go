@@ -63,7 +63,9 @@ type Feed struct {
 var _ store.Feed = (*Feed)(nil)
 
 // Feed returns a feed for the processes that use the same Redis and prefix. It
-// uses the store's client, one connection of which it holds while it follows.
+// uses the store's client, one connection of which it holds while it follows. From
+// then on the store's Set compares versions, as with Options.NewestWins: of two
+// writes at once, every process keeps the newer one, and so must Redis.
 func (s *Store) Feed(opts *FeedOptions) (*Feed, error) {
 	f := &Feed{s: s, stream: feedPrefix + s.opts.Prefix}
 	if opts != nil {
@@ -85,6 +87,7 @@ func (s *Store) Feed(opts *FeedOptions) (*Feed, error) {
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails
 	f.origin = hex.EncodeToString(id)
+	s.ordered.Store(true)
 	return f, nil
 }
 

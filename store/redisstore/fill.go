@@ -49,8 +49,9 @@ const (
 
 // Fill stores e unless Redis holds an entry of key that is not older. Framed
 // entries are compared by version, by a script; a value without a frame is of
-// version 0. A plain entry is stored only where there is no value at all (SET
-// NX), for a plain value does not tell its age.
+// version 0. A plain entry is stored only where there is no value at all, for a
+// plain value does not tell its age. Either is refused where the key has been
+// deleted by DeleteVersions not long ago, by an operation that is not older.
 func (s *Store) Fill(ctx context.Context, key string, e store.Entry) (stored bool, err error) {
 	const op = "fill"
 	if err := s.checkKey(ctx, op, key); err != nil {
@@ -64,7 +65,7 @@ func (s *Store) Fill(ctx context.Context, key string, e store.Entry) (stored boo
 	case v.framed:
 		stored, err = s.compareAndSet(ctx, key, v, fillMode)
 	default:
-		stored, err = s.setAbsent(ctx, key, v)
+		stored, err = s.fillPlain(ctx, key, v, e.Version)
 	}
 	if err != nil {
 		return false, s.fail(ctx, op, key, err)
@@ -77,8 +78,8 @@ func (s *Store) Fill(ctx context.Context, key string, e store.Entry) (stored boo
 	return stored, nil
 }
 
-func (s *Store) setAbsent(ctx context.Context, key string, v wireValue) (bool, error) {
-	args := []any{"set", s.opts.Prefix + key, v.bytes, "nx"}
+func (s *Store) setAbsent(ctx context.Context, name string, v wireValue) (bool, error) {
+	args := []any{"set", name, v.bytes, "nx"}
 	if v.ttl > 0 {
 		args = append(args, "px", v.ttl.Milliseconds())
 	}
@@ -109,14 +110,7 @@ func compareAndSetArgs(v wireValue, mode string) []any {
 // run runs a script of one key by its digest, and by its text where the server
 // does not know it: after a restart, say.
 func (s *Store) run(ctx context.Context, sc script, key string, args ...any) (*redis.Cmd, error) {
-	name := s.opts.Prefix + key
-	cmd := scriptCmd(ctx, "evalsha", sc.digest, name, args)
-	done, err := s.calls.Write(ctx, cmd)
-	if done && redis.HasErrorPrefix(err, "NOSCRIPT") {
-		cmd = scriptCmd(ctx, "eval", sc.text, name, args)
-		_, err = s.calls.Write(ctx, cmd)
-	}
-	return cmd, err
+	return s.runNamed(ctx, sc, []string{s.opts.Prefix + key}, args...)
 }
 
 func scriptCmd(ctx context.Context, verb, script, name string, args []any) *redis.Cmd {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -56,16 +55,10 @@ var (
 
 var _ store.Leaser = (*Store)(nil)
 
-// leaseName returns the key of the lease of a key's name. In a Cluster both lie
-// in one slot, for a script looks at both; ok is false for the few names that no
-// hash tag can stand for.
+// leaseName returns the key of the lease of a key's name, which lies in the
+// same slot of a Cluster.
 func (s *Store) leaseName(name string) (lease string, ok bool) {
-	if open := strings.IndexByte(name, '{'); open >= 0 {
-		if n := strings.IndexByte(name[open+1:], '}'); n > 0 {
-			return leasePrefix + name[open:open+n+2] + ":" + name, true
-		}
-	}
-	return leasePrefix + "{" + name + "}", s.single || !strings.Contains(name, "}")
+	return s.besideName(leasePrefix, name)
 }
 
 // channel is where the ends of leases are told, under all keys of the prefix.

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/stratacache/strata/store"
 )
@@ -32,8 +33,15 @@ type Options struct {
 	// leave a newer one in place, so that a write that was held up cannot undo
 	// a later one of another process. Such a Set returns nil: it was overtaken.
 	// It costs a script in place of a SET. Entries without a version, and plain
-	// keys, are set regardless.
+	// keys, are set regardless. A store with a Feed does so in any case: processes
+	// that tell each other of versions must find the newest in Redis.
 	NewestWins bool
+
+	// Tombstone is how long a delete by a chain is remembered in Redis, so that
+	// what another process loaded before it is not filled in after it. It should
+	// be longer than any load takes. 0 means DefaultTombstone; a negative one
+	// remembers none.
+	Tombstone time.Duration
 
 	// AllowClearAll lets Clear work without a Prefix, where it removes every
 	// key of the database.
@@ -55,6 +63,12 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if r.MaxValue < 0 {
 		return r, fmt.Errorf("redisstore: Options.MaxValue is %d; want 0 or more bytes", r.MaxValue)
+	}
+	if r.Tombstone == 0 {
+		r.Tombstone = DefaultTombstone
+	}
+	if r.Tombstone > 0 && r.Tombstone < time.Millisecond {
+		return r, fmt.Errorf("redisstore: Options.Tombstone is %v; want a millisecond or more, or a negative one for none", r.Tombstone)
 	}
 	if r.MaxValue == 0 {
 		r.MaxValue = DefaultMaxValue

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/stratacache/strata/internal/frame"
 	"github.com/stratacache/strata/internal/rediscall"
 )
 
@@ -22,10 +23,10 @@ var errNoPrefix = errors.New("the store has no Prefix, so that Clear would remov
 // Scan yields the keys under the store's prefix that begin with prefix, those
 // that other programs wrote too, on every master of a Cluster. It is made of
 // SCANs, so a key may be repeated, and while a Cluster moves slots one may be
-// missing.
+// missing. For each page of keys it asks which of them are tombstones.
 func (s *Store) Scan(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for names, err := range s.scan(ctx, prefix) {
+		for names, err := range s.scan(ctx, prefix, s.living) {
 			if err != nil {
 				yield("", s.fail(ctx, "scan", "", err))
 				return
@@ -51,7 +52,7 @@ func (s *Store) Clear(ctx context.Context) error {
 	if s.opts.Prefix == "" && !s.opts.AllowClearAll {
 		return s.fail(ctx, op, "", errNoPrefix)
 	}
-	for names, err := range s.scan(ctx, "") {
+	for names, err := range s.scan(ctx, "", everything) {
 		if err == nil {
 			err = s.unlink(ctx, names)
 		}
@@ -62,8 +63,37 @@ func (s *Store) Clear(ctx context.Context) error {
 	return nil
 }
 
+// sieve returns those of the keys, given by name, that are wanted.
+type sieve func(ctx context.Context, names []string) ([]string, error)
+
+func everything(_ context.Context, names []string) ([]string, error) { return names, nil }
+
+// living sorts out the tombstones.
+func (s *Store) living(ctx context.Context, names []string) ([]string, error) {
+	p := s.client.Pipeline()
+	heads := make([]*redis.StringCmd, len(names))
+	for i, name := range names {
+		heads[i] = p.GetRange(ctx, name, 0, frame.HeaderLen-1)
+	}
+	if done, err := rediscall.Await(ctx, func() error { return rediscall.Exec(ctx, p) }); !done {
+		return nil, err
+	}
+	live := names[:0]
+	for i, head := range heads {
+		err := head.Err()
+		switch {
+		case err == nil && frame.Deleted(bytesOf(head.Val())):
+		case err == nil, redis.HasErrorPrefix(err, "WRONGTYPE"):
+			live = append(live, names[i])
+		default:
+			return nil, err
+		}
+	}
+	return live, nil
+}
+
 // scan yields the names of keys, prefix included, page by page.
-func (s *Store) scan(ctx context.Context, prefix string) iter.Seq2[[]string, error] {
+func (s *Store) scan(ctx context.Context, prefix string, want sieve) iter.Seq2[[]string, error] {
 	return func(yield func([]string, error) bool) {
 		if err := s.check(ctx, "scan"); err != nil {
 			yield(nil, errors.Unwrap(err))
@@ -76,7 +106,7 @@ func (s *Store) scan(ctx context.Context, prefix string) iter.Seq2[[]string, err
 		}
 		match := globEscape(s.opts.Prefix+prefix) + "*"
 		for _, node := range nodes {
-			if !s.scanNode(ctx, node, match, yield) {
+			if !s.scanNode(ctx, node, match, want, yield) {
 				return
 			}
 		}
@@ -84,7 +114,7 @@ func (s *Store) scan(ctx context.Context, prefix string) iter.Seq2[[]string, err
 }
 
 // scanNode yields the pages of one node; false ends the scan.
-func (s *Store) scanNode(ctx context.Context, node redis.Cmdable, match string, yield func([]string, error) bool) bool {
+func (s *Store) scanNode(ctx context.Context, node redis.Cmdable, match string, want sieve, yield func([]string, error) bool) bool {
 	var cursor uint64
 	for {
 		var names []string
@@ -100,8 +130,14 @@ func (s *Store) scanNode(ctx context.Context, node redis.Cmdable, match string, 
 			yield(nil, redis.ErrClosed)
 			return false
 		}
-		if len(names) > 0 && !yield(names, nil) {
-			return false
+		if len(names) > 0 {
+			if names, err = want(ctx, names); err != nil {
+				yield(nil, err)
+				return false
+			}
+			if !yield(names, nil) {
+				return false
+			}
 		}
 		if cursor == 0 {
 			return true

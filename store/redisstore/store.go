@@ -20,6 +20,7 @@ var (
 	_ store.BatchSetter  = (*Store)(nil)
 	_ store.BatchDeleter = (*Store)(nil)
 	_ store.Filler       = (*Store)(nil)
+	_ store.Tombstoner   = (*Store)(nil)
 	_ store.Scanner      = (*Store)(nil)
 	_ store.Clearer      = (*Store)(nil)
 	_ store.Statser      = (*Store)(nil)
@@ -30,7 +31,8 @@ type Store struct {
 	client  redis.UniversalClient
 	calls   *rediscall.Combiner
 	opts    Options
-	single  bool // one node: commands with many keys are possible
+	single  bool        // one node: commands with many keys are possible
+	ordered atomic.Bool // Set compares versions: Options.NewestWins, or a Feed is used
 	closed  atomic.Bool
 	waiters waiters // for leases
 	count   struct {
@@ -53,7 +55,9 @@ func New(client redis.UniversalClient, opts *Options) (*Store, error) {
 		return nil, fmt.Errorf("redisstore: %w", err)
 	}
 	_, single := client.(*redis.Client)
-	return &Store{client: client, calls: rediscall.NewCombiner(client), opts: o, single: single}, nil
+	s := &Store{client: client, calls: rediscall.NewCombiner(client), opts: o, single: single}
+	s.ordered.Store(o.NewestWins)
+	return s, nil
 }
 
 // Get returns the entry of key. It takes one round trip; only a foreign value
@@ -76,10 +80,7 @@ func (s *Store) Get(ctx context.Context, key string) (store.Entry, error) {
 	if !framed(b, plain) {
 		return s.getWithTTL(ctx, key, plain, grace)
 	}
-	e, err := s.decode(key, b)
-	if err != nil {
-		s.dropDamaged(ctx, key, b)
-	}
+	e, err := s.decode(ctx, key, b)
 	return s.result(ctx, op, key, e, err)
 }
 
@@ -96,10 +97,7 @@ func (s *Store) getWithTTL(ctx context.Context, key string, plain bool, grace ti
 	}
 	b := bytesOf(get.Val())
 	if framed(b, plain) {
-		e, err := s.decode(key, b)
-		if err != nil {
-			s.dropDamaged(ctx, key, b)
-		}
+		e, err := s.decode(ctx, key, b)
 		return s.result(ctx, op, key, e, err)
 	}
 	e, ok := plainEntry(b, ttl.Val(), sent, grace)
@@ -151,7 +149,7 @@ func (s *Store) Set(ctx context.Context, key string, e store.Entry) error {
 	case errors.Is(err, errExpired):
 		err = s.remove(ctx, key)
 	case err != nil:
-	case v.framed && s.opts.NewestWins && e.Version != 0:
+	case v.framed && s.ordered.Load() && e.Version != 0:
 		_, err = s.compareAndSet(ctx, key, v, setMode)
 	default:
 		_, err = s.calls.Write(ctx, v.setCmd(ctx, s.opts.Prefix+key))
@@ -225,5 +223,12 @@ func (s *Store) wire(key string) (plain bool, grace time.Duration) {
 	return s.opts.Wire.Wire(key)
 }
 
-// decode is frame.Decode, under the key without the prefix.
-func (s *Store) decode(key string, b []byte) (store.Entry, error) { return frame.Decode(key, b) }
+// decode is frame.Decode, under the key without the prefix. A damaged frame is
+// removed.
+func (s *Store) decode(ctx context.Context, key string, b []byte) (store.Entry, error) {
+	e, err := frame.Decode(key, b)
+	if errors.Is(err, store.ErrCorrupt) {
+		s.dropDamaged(ctx, key, b)
+	}
+	return e, err
+}
