@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"math/rand/v2"
 	"log/slog"
 	"strings"
 	"sync"
@@ -121,6 +122,7 @@ func New(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) {
 
 func compose(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) {
 	c := &Chain{policies: policies, closing: make(chan struct{}), stop: make(chan struct{})}
+	c.hlc.Origin = uint16(rand.UintN(1 << 15)) // the other half is room to count
 	if opts != nil {
 		c.opts = *opts
 	}

@@ -160,7 +160,7 @@ func (c *Chain) fillTier(ctx context.Context, p *promotion, t placed, replace bo
 		return
 	}
 	defer t.queue.letGo(p.key)
-	if !c.fences.open(p.key, p.stamp) { // asked while no flush can pass
+	if !c.fences.open(p.key, p.stamp) || !t.remembers(p.stamp) { // asked while no flush can pass
 		c.counts.fenced.add(1)
 		return
 	}
@@ -172,7 +172,7 @@ func (c *Chain) fillTier(ctx context.Context, p *promotion, t placed, replace bo
 			stored, err = store.Fill(ctx, t.Store, p.key, e)
 		}
 		if refuses(err) { // what the tier has of the key is older, and would be found again and again
-			if derr := t.Store.Delete(ctx, p.key); derr != nil {
+			if derr := t.erase(ctx, p.key, e.Version); derr != nil {
 				return derr
 			}
 		}

@@ -139,11 +139,11 @@ func (q *queue) sendDeletes(ctx context.Context, ds []*delivery) {
 	if len(ds) == 0 {
 		return
 	}
-	keys := make([]string, len(ds))
+	keys, versions := make([]string, len(ds)), make(map[string]uint64, len(ds))
 	for i, d := range ds {
-		keys[i] = d.key
+		keys[i], versions[d.key] = d.key, d.erased()
 	}
-	err := q.c.callFenced(ctx, q.t, keys, func(ctx context.Context) error { return store.DeleteMany(ctx, q.t.Store, keys) })
+	err := q.c.callFenced(ctx, q.t, keys, func(ctx context.Context) error { return q.t.eraseMany(ctx, versions) })
 	file(ds, err)
 }
 

@@ -146,7 +146,7 @@ func (b *batch[V]) answered(ctx context.Context, t placed, it *item[V], found ma
 		b.deliver(it, o)
 		return true
 	}
-	it.fd.replace = append(it.fd.replace, t.tier)
+	it.fd.displace(t.tier)
 	if verdict == stale {
 		it.best = fresher(it.best, o)
 	}
@@ -227,7 +227,7 @@ func (b *batch[V]) loadAll(ctx context.Context, items []*item[V]) {
 		}
 		if e, ok := b.landLoaded(ctx, it, values, err, took); ok {
 			fills = append(fills, promotion{key: it.key, entry: e, stamp: it.f.since, to: it.p.fillable(&it.fd)})
-			replace[it.key] = it.fd.replace
+			replace[it.key] = it.fd.overwrite()
 		}
 	}
 	ch.fillTiersMany(ctx, fills, replace)
@@ -287,7 +287,7 @@ func (c *Chain) fillTierMany(ctx context.Context, t *tier, fills []promotion, re
 			continue
 		}
 		defer t.queue.letGo(p.key)
-		if !c.fences.open(p.key, p.stamp) {
+		if !c.fences.open(p.key, p.stamp) || !t.remembers(p.stamp) {
 			c.counts.fenced.add(1)
 			continue
 		}

@@ -156,7 +156,7 @@ func (c *Cache[V]) loaded(ctx context.Context, f *flight, p *plan, res Loaded[V]
 		res.Value = c.opts.Clone(res.Value)
 	}
 	if e, ok := c.accept(f, p, res.Value, res.WriteOptions, took); ok {
-		c.chain.fillTiers(ctx, &promotion{key: f.key, entry: e, stamp: f.since, to: p.fillable(fd), right: f.right}, fd.replace)
+		c.chain.fillTiers(ctx, &promotion{key: f.key, entry: e, stamp: f.since, to: p.fillable(fd), right: f.right}, fd.overwrite())
 	}
 }
 

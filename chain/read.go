@@ -19,6 +19,7 @@ type finding struct {
 	found   bool
 	deleted bool     // a pending delete: the key is absent, whatever tiers hold
 	replace []*tier  // tiers that hold something stale, damaged or undecodable
+	ordered []*tier  // those of them that tell by its version that it is older than what is loaded
 	sound   []placed // tiers that answered, and may be filled after a load
 	errs    []error  // of the tiers that could not answer
 }
@@ -30,6 +31,30 @@ func (f *finding) failure() error {
 		return store.ErrNotFound
 	}
 	return errors.Join(f.errs...)
+}
+
+// displace notes that the entry just found in t is to make room for what is loaded.
+func (f *finding) displace(t *tier) {
+	f.replace = append(f.replace, t)
+	if t.Shared && f.entry.Version != 0 {
+		f.ordered = append(f.ordered, t)
+	}
+}
+
+// overwrite returns the tiers in which what is loaded must replace what they hold,
+// because a conditional write would not. Elsewhere it would undo what another
+// process has written or deleted meanwhile.
+func (f *finding) overwrite() []*tier {
+	if len(f.ordered) == 0 {
+		return f.replace
+	}
+	var ts []*tier
+	for _, t := range f.replace {
+		if !slices.Contains(f.ordered, t) {
+			ts = append(ts, t)
+		}
+	}
+	return ts
 }
 
 // look says what a walk makes of an entry: take it, go on because it is stale
@@ -70,18 +95,18 @@ func (c *Chain) walk(ctx context.Context, p *plan, key string, judge func(f *fin
 			f.to = without(f.sound, t.tier, i)
 			return f
 		case stale:
-			f.replace = append(f.replace, t.tier)
+			f.displace(t.tier)
 			if second == nil {
 				best := *f
 				second = &best
 			}
 		case useless:
-			f.replace = append(f.replace, t.tier)
+			f.displace(t.tier)
 		}
 		f.found = false
 	}
 	if second != nil {
-		second.replace, second.sound, second.errs = f.replace, f.sound, f.errs
+		second.replace, second.ordered, second.sound, second.errs = f.replace, f.ordered, f.sound, f.errs
 		return second
 	}
 	return f

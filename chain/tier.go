@@ -23,9 +23,11 @@ type Tier struct {
 	// WriteBack makes writes to this tier asynchronous, unless a rule's `write`
 	// says otherwise.
 	WriteBack bool
-	// Shared says that other processes use the same tier, as they do Redis. It
-	// matters with Options.Feed only: what a shared tier holds is up to date, what
-	// the others hold may have to be forgotten when another process writes.
+	// Shared says that other processes use the same tier, as they do Redis. A
+	// store.Tombstoner remembers deletes then, so that no process fills in what it
+	// loaded before one of another. With Options.Feed, what a shared tier holds is
+	// up to date, and what the others hold may have to be forgotten when another
+	// process writes.
 	Shared bool
 	// TTL bounds how long any entry stays in this tier; 0 is no bound.
 	TTL time.Duration

@@ -177,11 +177,11 @@ func (b *tierBatch) send(ctx context.Context) {
 		b.dels = append(b.dels, b.file(b.sets, err)...) // what t holds of a refused key is older
 	}
 	if len(b.dels) > 0 {
-		keys := make([]string, len(b.dels))
+		keys, versions := make([]string, len(b.dels)), make(map[string]uint64, len(b.dels))
 		for i, o := range b.dels {
-			keys[i] = o.key
+			keys[i], versions[o.key] = o.key, o.erased()
 		}
-		err := b.c.callFenced(ctx, t, keys, func(ctx context.Context) error { return store.DeleteMany(ctx, t.Store, keys) })
+		err := b.c.callFenced(ctx, t, keys, func(ctx context.Context) error { return t.eraseMany(ctx, versions) })
 		b.file(b.dels, err)
 	}
 }

@@ -99,13 +99,13 @@ func (c *Chain) storeIn(ctx context.Context, o *operation, t placed, remove bool
 	}
 	e, live := t.entryFor(o.entry)
 	if remove || !live {
-		return t.Store.Delete(ctx, o.key)
+		return t.erase(ctx, o.key, o.erased())
 	}
 	err := t.Store.Set(ctx, o.key, e)
 	if refuses(err) {
 		t.dropped.add(1)
 		c.report(err)
-		return t.Store.Delete(ctx, o.key)
+		return t.erase(ctx, o.key, o.erased())
 	}
 	return err
 }

@@ -17,6 +17,11 @@ const counterBits = 16
 // process. The zero value is ready. Safe for concurrent use.
 type HLC struct {
 	last atomic.Uint64
+	// Origin is what the counter begins each millisecond with. Clocks of different
+	// origin hardly ever return the same version, so that of two writes by two
+	// processes in one millisecond everybody keeps the same one. Set before first
+	// use.
+	Origin uint16
 	// Now is the wall clock; nil is time.Now. Set before first use.
 	Now func() time.Time
 }
@@ -28,7 +33,7 @@ func (c *HLC) Next() uint64 {
 	if c.Now != nil {
 		now = c.Now
 	}
-	wall := uint64(max(now().UnixMilli(), 1)) << counterBits
+	wall := uint64(max(now().UnixMilli(), 1))<<counterBits | uint64(c.Origin)
 	for {
 		last := c.last.Load()
 		next := max(wall, last+1)

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stratacache/strata/internal/redistest"
+	"github.com/stratacache/strata/store"
 )
 
 // A write or delete in one process is soon seen by another that holds the old
@@ -195,8 +197,10 @@ func TestLeaseBrokenByWrite(t *testing.T) {
 		t.Errorf("the loading worker got %+v; want what it loaded, for its call began before the delete", got)
 	}
 	a.must(order{Op: "flush"})
-	if got := srv.Do(t, "EXISTS", prefix+key); fmt.Sprint(got) != "0" {
-		t.Error("Redis holds what was loaded before the delete")
+	redis := shared(t, srv.Addr, prefix)
+	defer func() { _ = redis.Close() }()
+	if e, err := redis.Get(context.Background(), key); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Redis holds what was loaded before the delete: %q, %v", e.Value, err)
 	}
 	a.until(key, "")
 }

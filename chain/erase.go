@@ -1,0 +1,68 @@
+package chain
+
+import (
+	"context"
+	"time"
+
+	"github.com/stratacache/strata/internal/clock"
+	"github.com/stratacache/strata/store"
+)
+
+// A key that is taken out of a shared tier is remembered there, where the store
+// can do that: another process may be about to fill in what it read or loaded
+// before. In a tier of this process's own the fences see to that.
+
+// tombstoner returns the tier's store if deletes are to be remembered there.
+func (t *tier) tombstoner() (store.Tombstoner, bool) {
+	if !t.Shared {
+		return nil, false
+	}
+	ts, ok := t.Store.(store.Tombstoner)
+	return ts, ok
+}
+
+// erase removes key from the tier by an operation of the given version.
+func (t *tier) erase(ctx context.Context, key string, version uint64) error {
+	if ts, ok := t.tombstoner(); ok {
+		return store.KeyError(ts.DeleteVersions(ctx, map[string]uint64{key: version}), key)
+	}
+	return t.Store.Delete(ctx, key)
+}
+
+// eraseMany is erase for many keys.
+func (t *tier) eraseMany(ctx context.Context, versions map[string]uint64) error {
+	if ts, ok := t.tombstoner(); ok {
+		return ts.DeleteVersions(ctx, versions)
+	}
+	keys := make([]string, 0, len(versions))
+	for key := range versions {
+		keys = append(keys, key)
+	}
+	return store.DeleteMany(ctx, t.Store, keys)
+}
+
+// erased is the version by which o takes its key out of a tier. What is deleted is
+// older than o; where the tier is only not to hold what o wrote elsewhere, a later
+// reader may fill in just that.
+func (o *operation) erased() uint64 { return erasedBy(o.version, o.deleted) }
+
+// erased is operation.erased for a slot.
+func (s *slot) erased() uint64 { return erasedBy(s.version, s.deleted) }
+
+func erasedBy(version uint64, deleted bool) uint64 {
+	if deleted || version == 0 {
+		return version
+	}
+	return version - 1
+}
+
+// remembers reports whether the tier still remembers every delete since stamp. A
+// fill of what was read or loaded earlier could undo one of another process.
+func (t *tier) remembers(stamp uint64) bool {
+	ts, ok := t.tombstoner()
+	if !ok {
+		return true
+	}
+	ttl := ts.TombstoneTTL()
+	return ttl == 0 || time.Since(clock.Time(stamp)) < ttl
+}
