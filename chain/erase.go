@@ -50,10 +50,10 @@ func (o *operation) erased() uint64 { return erasedBy(o.version, o.deleted) }
 func (s *slot) erased() uint64 { return erasedBy(s.version, s.deleted) }
 
 func erasedBy(version uint64, deleted bool) uint64 {
-	if deleted || version == 0 {
+	if deleted || version < clock.Millisecond {
 		return version
 	}
-	return version - 1
+	return version - clock.Millisecond
 }
 
 // remembers reports whether the tier still remembers every delete since stamp. A

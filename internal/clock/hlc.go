@@ -11,6 +11,9 @@ import (
 // since the Unix epoch.
 const counterBits = 16
 
+// Millisecond is what versions of one millisecond are apart from those of the next.
+const Millisecond = 1 << counterBits
+
 // HLC is a hybrid logical clock (Kulkarni et al., "Logical Physical Clocks",
 // 2014): versions follow the wall clock while it moves forward and a counter
 // while it does not, so that they are never repeated and never decrease in a

@@ -25,6 +25,7 @@ func clustered(t testing.TB, c *redistest.Cluster, opts Options) *Store {
 }
 
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	t.Run("Conformance", func(t *testing.T) {
 		storetest.Run(t, func(t testing.TB) store.Store { return clustered(t, c, Options{}) }, &storetest.Options{Rounds: 20, DeadlineSlack: arrival})
@@ -163,6 +164,7 @@ func testNodeDown(t *testing.T, c *redistest.Cluster) {
 // A failover under writes: errors for a while, then everything goes on, and no
 // read gives a value that was never written.
 func TestSentinelFailover(t *testing.T) {
+	t.Parallel()
 	g := redistest.StartSentinel(t)
 	s, err := Connect(&Config{
 		Addrs: []string{g.Addr}, MasterName: redistest.MasterName, ReadTimeout: 300 * time.Millisecond,

@@ -127,6 +127,7 @@ func TestFeedPrefix(t *testing.T) {
 // Who comes back with a cursor hears all that it missed; more than one read's
 // worth too.
 func TestFeedResumes(t *testing.T) {
+	t.Parallel()
 	s := prefixed(t, Options{})
 	a, b := newFeed(t, s, nil), newFeed(t, s, nil)
 	first := follow(t, b, "")
@@ -148,6 +149,7 @@ func TestFeedResumes(t *testing.T) {
 // Who comes back too late is told so, whether entries were trimmed, or the
 // stream is gone, or it was lost and begun anew.
 func TestFeedTellsOfGaps(t *testing.T) {
+	t.Parallel()
 	for name, lose := range map[string]func(t *testing.T, s *Store, stream string){
 		"trimmed": func(t *testing.T, s *Store, stream string) {
 			if err := s.client.XTrimMaxLen(context.Background(), stream, 2).Err(); err != nil {
@@ -166,6 +168,7 @@ func TestFeedTellsOfGaps(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := prefixed(t, Options{})
 			a, b := newFeed(t, s, nil), newFeed(t, s, nil)
 			publish(t, a, written(0))
@@ -184,6 +187,7 @@ func TestFeedTellsOfGaps(t *testing.T) {
 
 // Trimming what was read is no gap.
 func TestFeedTrimmedBehindIsNoGap(t *testing.T) {
+	t.Parallel()
 	s := prefixed(t, Options{})
 	a, b := newFeed(t, s, nil), newFeed(t, s, nil)
 	publish(t, a, written(0), written(1), written(2))
@@ -249,6 +253,7 @@ func TestFeedNoticesSilence(t *testing.T) {
 // A server that goes away is an error of Publish and ends Follow; after it is
 // back, the cursor works on.
 func TestFeedServerRestart(t *testing.T) {
+	t.Parallel()
 	srv := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	s, err := Connect(&Config{Addrs: []string{srv.Addr}, MaxRetries: -1}, &Options{Prefix: "p:"})
 	if err != nil {

@@ -43,6 +43,7 @@ func TestLeaseIsExclusive(t *testing.T) {
 
 // A lease outlives its time to live while its holder lives.
 func TestLeaseIsRenewed(t *testing.T) {
+	t.Parallel()
 	s := prefixed(t, Options{})
 	l := mustLease(t, s, "k", 300*time.Millisecond)
 	defer release(t, l)

@@ -44,6 +44,7 @@ func TestLatencyBeyondTheDeadline(t *testing.T) {
 // A reply that ends anywhere in its middle is an error: never a miss, never a
 // part of the value, never the answer to another question.
 func TestReplyCutAnywhere(t *testing.T) {
+	t.Parallel()
 	for _, wire := range []store.Wirer{nil, allPlain{}} {
 		s, proxy := proxied(t, Options{Wire: wire})
 		value := bytes.Repeat([]byte("0123456789"), 30)

@@ -21,6 +21,7 @@ import (
 // A certificate that has expired, is for another name or is of an unknown
 // authority ends the connection before a password or a value has been sent.
 func TestTLSFailsClosed(t *testing.T) {
+	t.Parallel()
 	ca, stranger := redistest.NewAuthority(t), redistest.NewAuthority(t)
 	const secret = "behind-" + "tls"
 	valid := time.Now().Add(time.Hour)
@@ -71,6 +72,7 @@ func TestTLSFailsClosed(t *testing.T) {
 // A URL with rediss checks certificates too, and a server that speaks no TLS is
 // an error, not a reason to go without.
 func TestTLSByURL(t *testing.T) {
+	t.Parallel()
 	ca := redistest.NewAuthority(t)
 	server, addr := ca.StartTLS(t, "127.0.0.1", time.Now().Add(time.Hour))
 	for addr, want := range map[string]string{addr: "unknown authority", server.Addr: ""} {
@@ -180,6 +182,7 @@ func TestSecretsAreNotLogged(t *testing.T) {
 // nothing comes. Calls end with the client's own timeout also where their context
 // has no end, and go on when the network is back.
 func TestHalfOpenConnection(t *testing.T) {
+	t.Parallel()
 	s, proxy := proxied(t, Options{})
 	mustSet(t, s, "k", store.Entry{Value: []byte("v"), Version: 1})
 	up := proxy.Toxic(t, `{"name": "up", "type": "timeout", "stream": "upstream", "attributes": {"timeout": 0}}`)

@@ -23,8 +23,10 @@ var (
 // typed error with the server's own words, and never a miss; what it still does
 // is answered; and all is as before when the state has ended.
 func TestServerStates(t *testing.T) {
+	t.Parallel()
 	for _, fault := range redistest.Faults() {
 		t.Run(fault.Name, func(t *testing.T) {
+			t.Parallel()
 			server := redistest.Start(t, fault.Args...)
 			s := single(t, server.Addr, Options{})
 			mustSet(t, s, "k", store.Entry{Value: []byte("v"), Version: 1})

@@ -13,6 +13,9 @@ import (
 	"github.com/stratacache/strata/store"
 )
 
+// ms is a millisecond's worth of versions.
+const ms = 1 << 16
+
 func mustDelete(t testing.TB, s *Store, versions map[string]uint64) {
 	t.Helper()
 	if err := s.DeleteVersions(ctx, versions); err != nil {
@@ -45,24 +48,24 @@ func TestTombstones(t *testing.T) {
 			for _, held := range []bool{true, false} {
 				key := fmt.Sprint("k", held)
 				if held {
-					mustSet(t, s, key, value("old", 9))
+					mustSet(t, s, key, value("old", 9*ms))
 				}
-				mustDelete(t, s, map[string]uint64{key: 10})
+				mustDelete(t, s, map[string]uint64{key: 10 * ms})
 				isAbsent(t, s, key)
-				for _, version := range []uint64{0, 9, 10} {
+				for _, version := range []uint64{0, 9 * ms, 10 * ms, 10*ms + 3} {
 					if stored, err := s.Fill(ctx, key, value("older", version)); stored || err != nil {
 						t.Errorf("Fill of version %d: %v, %v; want it refused", version, stored, err)
 					}
 				}
 				isAbsent(t, s, key)
-				if stored, err := s.Fill(ctx, key, value("newer", 11)); !stored || err != nil {
+				if stored, err := s.Fill(ctx, key, value("newer", 11*ms)); !stored || err != nil {
 					t.Errorf("Fill of version 11: %v, %v; want it stored", stored, err)
 				}
 				if e := mustGet(t, s, key); string(e.Value) != "newer" {
 					t.Errorf("Get = %q", e.Value)
 				}
-				mustDelete(t, s, map[string]uint64{key: 12})
-				mustSet(t, s, key, value("set", 13))
+				mustDelete(t, s, map[string]uint64{key: 12 * ms})
+				mustSet(t, s, key, value("set", 13*ms))
 				if e := mustGet(t, s, key); string(e.Value) != "set" {
 					t.Errorf("Get after Set = %q", e.Value)
 				}
@@ -75,15 +78,15 @@ func TestTombstones(t *testing.T) {
 // memory of a later delete shorter.
 func TestLateDeleteLeavesTheNewer(t *testing.T) {
 	s := prefixed(t, Options{})
-	mustSet(t, s, "k", value("new", 20))
-	mustDelete(t, s, map[string]uint64{"k": 10})
+	mustSet(t, s, "k", value("new", 20*ms))
+	mustDelete(t, s, map[string]uint64{"k": 10 * ms})
 	if e := mustGet(t, s, "k"); string(e.Value) != "new" {
 		t.Errorf("Get = %q", e.Value)
 	}
 	for name, s := range map[string]*Store{"framed": s, "plain": prefixed(t, Options{Wire: allPlain{}})} {
-		mustDelete(t, s, map[string]uint64{"gone": 20})
-		mustDelete(t, s, map[string]uint64{"gone": 10})
-		if stored, err := s.Fill(ctx, "gone", value("between", 15)); stored || err != nil {
+		mustDelete(t, s, map[string]uint64{"gone": 20 * ms})
+		mustDelete(t, s, map[string]uint64{"gone": 10 * ms})
+		if stored, err := s.Fill(ctx, "gone", value("between", 15*ms)); stored || err != nil {
 			t.Errorf("%s: Fill between two deletes: %v, %v; want it refused", name, stored, err)
 		}
 	}
@@ -94,11 +97,11 @@ func TestLateSetDoesNotUndoADelete(t *testing.T) {
 	ordered, fed := prefixed(t, Options{NewestWins: true}), prefixed(t, Options{})
 	newFeed(t, fed, nil)
 	for _, s := range []*Store{ordered, fed} {
-		mustDelete(t, s, map[string]uint64{"k": 10})
-		mustSet(t, s, "k", value("late", 9))
+		mustDelete(t, s, map[string]uint64{"k": 10 * ms})
+		mustSet(t, s, "k", value("late", 9*ms))
 		isAbsent(t, s, "k")
-		mustSet(t, s, "l", value("new", 9))
-		mustSet(t, s, "l", value("late", 8))
+		mustSet(t, s, "l", value("new", 9*ms))
+		mustSet(t, s, "l", value("late", 8*ms))
 		if e := mustGet(t, s, "l"); string(e.Value) != "new" {
 			t.Errorf("a late Set replaced a newer one: %q", e.Value)
 		}
@@ -111,9 +114,9 @@ func TestTombstonesEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			opts.Tombstone = 20 * time.Millisecond
 			s := prefixed(t, opts)
-			mustDelete(t, s, map[string]uint64{"k": 10})
+			mustDelete(t, s, map[string]uint64{"k": 10 * ms})
 			redistest.Eventually(t, 10*time.Second, "the delete is forgotten", func() bool {
-				stored, err := s.Fill(ctx, "k", value("v", 9))
+				stored, err := s.Fill(ctx, "k", value("v", 9*ms))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -122,7 +125,7 @@ func TestTombstonesEnd(t *testing.T) {
 		})
 	}
 	s := prefixed(t, Options{})
-	mustDelete(t, s, map[string]uint64{"a": 10, "b": 10})
+	mustDelete(t, s, map[string]uint64{"a": 10 * ms, "b": 10 * ms})
 	if err := s.Clear(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -154,9 +157,9 @@ func TestTombstoneOverForeignValues(t *testing.T) {
 					t.Fatal(put)
 				}
 				server.Do(t, "SCRIPT", "FLUSH")
-				mustDelete(t, s, map[string]uint64{key: 5})
+				mustDelete(t, s, map[string]uint64{key: 5 * ms})
 				isAbsent(t, s, key)
-				if stored, err := s.Fill(ctx, key, value("late", 5)); stored || err != nil {
+				if stored, err := s.Fill(ctx, key, value("late", 5*ms)); stored || err != nil {
 					t.Errorf("%s: Fill: %v, %v", key, stored, err)
 				}
 			}
@@ -173,8 +176,8 @@ func TestDeleteVersionsOfMany(t *testing.T) {
 		if i%2 == 0 {
 			key = fmt.Sprintf("price:%d", i)
 		}
-		mustSet(t, s, key, value("v", 1))
-		versions[key] = uint64(i + 2)
+		mustSet(t, s, key, value("v", 1*ms))
+		versions[key] = uint64(i+2) * ms
 		keys = append(keys, key)
 	}
 	err := s.DeleteVersions(ctx, versions)
@@ -197,10 +200,10 @@ func testTombstonesInCluster(t *testing.T, c *redistest.Cluster) {
 	framed, plain := clustered(t, c, Options{}), clustered(t, c, Options{Wire: allPlain{}})
 	check := func() {
 		for i, s := range []*Store{framed, plain} {
-			mustSet(t, s, "{grave}k", value("v", 1))
-			mustDelete(t, s, map[string]uint64{"{grave}k": 2})
+			mustSet(t, s, "{grave}k", value("v", 1*ms))
+			mustDelete(t, s, map[string]uint64{"{grave}k": 2 * ms})
 			isAbsent(t, s, "{grave}k")
-			stored, err := s.Fill(ctx, "{grave}k", value("late", 1))
+			stored, err := s.Fill(ctx, "{grave}k", value("late", 1*ms))
 			// The fill of a plain key looks at two keys, which a Cluster refuses
 			// while their slot moves.
 			if stored || err != nil && (i == 0 || !redis.HasErrorPrefix(err, "TRYAGAIN")) {
@@ -212,7 +215,7 @@ func testTombstonesInCluster(t *testing.T, c *redistest.Cluster) {
 	c.MoveSlot(t, framed.opts.Prefix+"{grave}", check)
 	check()
 	for _, s := range []*Store{framed, plain} { // no hash tag can stand for this name
-		mustDelete(t, s, map[string]uint64{"a}b": 2})
+		mustDelete(t, s, map[string]uint64{"a}b": 2 * ms})
 		isAbsent(t, s, "a}b")
 	}
 }
