@@ -2,6 +2,7 @@ package chain
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,7 @@ type absences struct {
 	mu         sync.Mutex
 	capacity   int
 	young, old map[string]int64 // until when, in Unix nanoseconds
+	n          atomic.Int64     // keys in both, read without the lock
 }
 
 func newAbsences(capacity int) *absences {
@@ -27,10 +29,17 @@ func (a *absences) add(key string, now int64, ttl time.Duration) {
 		a.old, a.young = a.young, make(map[string]int64, a.capacity)
 	}
 	a.young[key] = add(now, ttl)
+	a.count()
 }
+
+// count is to follow each change. mu is held.
+func (a *absences) count() { a.n.Store(int64(len(a.young) + len(a.old))) }
 
 // has reports whether key is known to be absent at now.
 func (a *absences) has(key string, now int64) bool {
+	if a.n.Load() == 0 {
+		return false
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	until, ok := a.young[key]
@@ -42,10 +51,14 @@ func (a *absences) has(key string, now int64) bool {
 
 // remove forgets key, which has been written.
 func (a *absences) remove(key string) {
+	if a.n.Load() == 0 {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.young, key)
 	delete(a.old, key)
+	a.count()
 }
 
 // clear forgets all.
@@ -54,10 +67,7 @@ func (a *absences) clear() {
 	defer a.mu.Unlock()
 	clear(a.young)
 	clear(a.old)
+	a.count()
 }
 
-func (a *absences) len() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.young) + len(a.old)
-}
+func (a *absences) len() int { return int(a.n.Load()) }

@@ -132,22 +132,32 @@ func (c *Cache[V]) Set(ctx context.Context, key string, v V, opts ...WriteOption
 	if err := c.chain.check(key); err != nil {
 		return err
 	}
-	o, err := c.operation(key, v, opts)
-	if err != nil {
+	var o operation
+	if err := c.prepare(&o, key, v, opts); err != nil {
 		return err
 	}
-	return c.chain.write(ctx, o)
+	if o.plan.free() && ctx.Err() == nil {
+		return c.chain.writeFree(ctx, &o) // o stays on the stack
+	}
+	shared := o
+	return c.chain.write(ctx, &shared)
 }
 
-// operation prepares the write of v.
+// operation is prepare for operations that are handed on.
 func (c *Cache[V]) operation(key string, v V, opts []WriteOptions) (*operation, error) {
+	o := new(operation)
+	return o, c.prepare(o, key, v, opts)
+}
+
+// prepare makes o the write of v.
+func (c *Cache[V]) prepare(o *operation, key string, v V, opts []WriteOptions) error {
 	var w WriteOptions
 	switch len(opts) {
 	case 0:
 	case 1:
 		w = opts[0]
 	default:
-		return nil, errors.New("strata: Set takes at most one WriteOptions")
+		return errors.New("strata: Set takes at most one WriteOptions")
 	}
 	p := c.chain.plan(key)
 	if c.opts.Clone != nil {
@@ -156,11 +166,11 @@ func (c *Cache[V]) operation(key string, v V, opts []WriteOptions) (*operation, 
 	now := time.Now().UnixNano()
 	l := p.lifeFor(now, w.TTL)
 	tags := p.tagsFor(key, w.Tags)
-	o := &operation{key: key, plan: p}
+	o.key, o.plan, o.at = key, p, now
 	if len(p.tiers) > 0 {
 		var err error
 		if o.entry, err = c.encode(p, key, v); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	l.apply(&o.entry)
@@ -168,7 +178,7 @@ func (c *Cache[V]) operation(key string, v V, opts []WriteOptions) (*operation, 
 	if p.memory {
 		o.obj = c.object(p, v, l, now, &o.entry, 0, c.chain.epoch.Load())
 	}
-	return o, nil
+	return nil
 }
 
 // tagsFor returns the rule's tags for key and those given.
@@ -244,7 +254,7 @@ func (c *Chain) Delete(ctx context.Context, keys ...string) error {
 }
 
 func (c *Chain) deletion(key string) *operation {
-	return &operation{key: key, plan: c.deletePlan(key), deleted: true}
+	return &operation{key: key, plan: c.deletePlan(key), deleted: true, at: time.Now().UnixNano()}
 }
 
 // deletePlan returns the plan of key widened to every tier, for a key may lie in

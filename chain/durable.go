@@ -144,7 +144,7 @@ func (c *Chain) keep(ctx context.Context, p *promise) error {
 		return nil
 	}
 	c.fulfil(o, p.rec)
-	c.remember(o, s)
+	c.supersede(o, s)
 	end := s.at
 	s.mu.Unlock()
 	c.flights.forget(o.key, end)

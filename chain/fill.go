@@ -42,7 +42,7 @@ func (c *Chain) fillMemory(p *plan, key string, obj held, stamp uint64) bool {
 // other programs write them, gives way to a later version that is still fresh
 // only: no write of ours has come since it was found.
 func (c *Chain) outranks(old, obj held) bool {
-	if old.ver() <= obj.ver() || !c.valid(0, old.ver(), old.labels()) {
+	if old.isRetired() || old.ver() <= obj.ver() || !c.valid(0, old.ver(), old.labels()) {
 		return false
 	}
 	l := old.deadlines()
@@ -204,12 +204,18 @@ func (t *tier) admits(key string) bool { return t.sink == nil && t.queue.holdFre
 // entryFor returns e with the deadlines that t may give it; ok is false for one
 // that has expired, which goes into no tier.
 func (t placed) entryFor(e store.Entry) (_ store.Entry, ok bool) {
-	now := time.Now()
-	if e.Expired(now) {
-		return e, false
+	ok = t.bound(&e, time.Now().UnixNano())
+	return e, ok
+}
+
+// bound gives e the deadlines that t may give it at now; it reports false for one
+// that has expired.
+func (t placed) bound(e *store.Entry, now int64) bool {
+	if !e.Expires.IsZero() && clock.Nanos(e.Expires) <= now {
+		return false
 	}
 	if t.ttl > 0 {
-		lifeOf(&e).bounded(now.UnixNano(), t.ttl).apply(&e)
+		lifeOf(e).bounded(now, t.ttl).apply(e)
 	}
-	return e, true
+	return true
 }

@@ -16,6 +16,7 @@ import (
 type flights struct {
 	seed   maphash.Seed
 	shards [256]flightShard
+	n      atomic.Int64 // flights in all shards, read without a lock
 	broken bool // set by tests only, which must notice
 }
 
@@ -74,6 +75,7 @@ func (t *flights) claim(k flightKey, c *Chain) (f *flight, leader bool) {
 	if f := s.m[k]; f != nil {
 		return f, false
 	}
+	t.n.Add(1) // before the stamp is drawn, or forget could miss it
 	f = &flight{flightKey: k, epoch: c.epoch.Load(), done: make(chan struct{})}
 	f.offered = make(chan struct{})
 	f.stamp = c.hlc.Next()
@@ -127,12 +129,16 @@ func (t *flights) remove(f *flight) {
 	defer s.mu.Unlock()
 	if s.m[f.flightKey] == f {
 		delete(s.m, f.flightKey)
+		t.n.Add(-1)
 	}
 }
 
 // forget detaches every flight of key that began before version, so that no
 // reader who comes after a write joins a walk that began before it.
 func (t *flights) forget(key string, version uint64) {
+	if t.n.Load() == 0 {
+		return
+	}
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,6 +148,7 @@ func (t *flights) forget(key string, version uint64) {
 	for k, f := range s.m {
 		if k.key == key && f.stamp < version {
 			delete(s.m, k)
+			t.n.Add(-1)
 		}
 	}
 }
@@ -151,6 +158,7 @@ func (t *flights) forgetAll() {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
+		t.n.Add(-int64(len(s.m)))
 		clear(s.m)
 		s.mu.Unlock()
 	}

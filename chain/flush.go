@@ -23,6 +23,7 @@ type delivery struct {
 // deliver sends a batch and settles what the tier took.
 func (q *queue) deliver(batch []delivery) {
 	ctx := q.c.ctx
+	q.fillMemory(batch)
 	if q.t.sink != nil {
 		q.sendSink(ctx, batch)
 	} else {
@@ -40,6 +41,36 @@ func (q *queue) deliver(batch []delivery) {
 		q.c.report(tierError("flush", q.t.Name, "", err))
 	}
 	q.report(took, letters, err)
+}
+
+// fillMemory puts what a batch carries into memory, where readers expect it: Set
+// left it in the slots.
+func (q *queue) fillMemory(batch []delivery) {
+	if q.c.memory == nil {
+		return
+	}
+	now := time.Now().UnixNano()
+	for i := range batch {
+		if d := &batch[i]; d.obj != nil && !d.deleted && !d.purge && d.obj.deadlines().expires > now {
+			q.c.fillPending(q, d)
+		}
+	}
+}
+
+// fillPending puts the value of a delivery into memory unless something newer came.
+func (c *Chain) fillPending(q *queue, d *delivery) {
+	s := c.fences.of(d.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy > 0 || !q.current(d) || d.obj.isRetired() {
+		return
+	}
+	if old, ok := c.memory.objects.GetObject(d.key); ok {
+		if h, ok := old.(held); ok && (h == d.obj || c.outranks(h, d.obj)) {
+			return
+		}
+	}
+	c.memory.put(c, d.key, d.obj)
 }
 
 // pace draws the consequences of a batch for the next one. An entry that goes

@@ -35,13 +35,15 @@ func (c *Chain) foreignWrite(key string, version uint64) {
 			}
 		}
 	}
+	for _, t := range c.bytes { // before the lock is let go, or a flush could put an older value into memory
+		t.queue.settle(key, version)
+	}
 	c.absent.remove(key)
 	s.at = max(s.at, c.hlc.Next())
 	end := s.at
 	s.mu.Unlock()
 	c.flights.forget(key, end)
 	for _, t := range c.bytes {
-		t.queue.settle(key, version)
 		if !t.Shared {
 			c.purge(t, key, version)
 		}

@@ -56,11 +56,67 @@ func (c *Cache[V]) sound(key string, now int64) (o *object[V], otherType bool) {
 		return nil, true
 	}
 	epoch := c.chain.epoch.Load() // before the barriers are read, or a new one could be missed
-	if now >= o.expires || o.epoch.Load() < c.chain.doubtEpoch.Load() || !c.chain.valid(o.epoch.Load(), o.version, o.tags()) {
+	was := o.epoch.Load()
+	if was == retired || now >= o.expires || was < c.chain.doubtEpoch.Load() || !c.chain.valid(was, o.version, o.tags()) {
 		return nil, false
 	}
-	o.epoch.Store(epoch)
+	o.epoch.CompareAndSwap(was, epoch) // a write may retire it just now
 	return o, false
+}
+
+// pending returns the decoded value of a write that waits for its tiers, if that
+// answers a read: it is of our type, fresh, and covered by no invalidation. It is
+// the short way to what a walk would find, for plans whose writes put their slots
+// in place under the stripe's lock.
+func (c *Cache[V]) pending(p *plan, key string, now int64) *object[V] {
+	ch := c.chain
+	if !p.memory || !p.backOnly() || !p.owed() {
+		return nil
+	}
+	s := ch.fences.of(key)
+	s.mu.Lock()
+	var newest held
+	if s.busy == 0 {
+		newest = p.newest(key)
+	}
+	s.mu.Unlock()
+	o, ok := newest.(*object[V])
+	if !ok || now >= o.hot {
+		return nil
+	}
+	epoch := ch.epoch.Load()
+	was := o.epoch.Load()
+	if was == retired || was < ch.doubtEpoch.Load() || !ch.valid(was, o.version, o.tags()) {
+		return nil
+	}
+	o.epoch.CompareAndSwap(was, epoch)
+	ch.counts.pendingHits.add(1)
+	if ob := ch.opts.Observer; ob != nil {
+		ob.Hit("pending", key)
+	}
+	return o
+}
+
+// owed reports whether any tier of the plan has something pending.
+func (p *plan) owed() bool {
+	for i := range p.tiers {
+		if p.tiers[i].queue.n.Load() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// newest returns the decoded value of the newest pending write of key, nil where
+// that is a delete.
+func (p *plan) newest(key string) (obj held) {
+	var version uint64
+	for i := range p.tiers {
+		if o, v := p.tiers[i].queue.object(key); v > version {
+			obj, version = o, v
+		}
+	}
+	return obj
 }
 
 // again reads memory anew for a flight that has been claimed, when what was read

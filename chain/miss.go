@@ -29,6 +29,9 @@ func (c *Cache[V]) miss(ctx context.Context, key string, load loader[V]) (*objec
 		}
 		return o, nil
 	}
+	if o := c.pending(p, key, now); o != nil {
+		return o, nil
+	}
 	if ch.absent.has(key, now) {
 		ch.counts.negative.add(1)
 		return nil, store.ErrNotFound

@@ -14,7 +14,7 @@ import (
 // Deadlines are Unix nanoseconds (clock.Never: none).
 type object[V any] struct {
 	hot   int64         // until then a hit needs no thought: no deadline, refresh or back-off is due
-	epoch atomic.Uint64 // the chain's epoch at which no barrier covered the object
+	epoch atomic.Uint64 // the chain's epoch at which no barrier covered the object; or retired
 	value V
 
 	fresh   int64  // soft deadline
@@ -23,6 +23,10 @@ type object[V any] struct {
 	cost    int64  // bytes
 	more    *objectMore
 }
+
+// retired is the epoch of an object that a later write has replaced, in a queue and
+// not yet in memory: nobody may be served it any more.
+const retired = ^uint64(0)
 
 // objectMore holds what few objects have.
 type objectMore struct {
@@ -88,6 +92,8 @@ type held interface {
 	deadlines() life
 	ver() uint64
 	labels() []string
+	retire()
+	isRetired() bool
 }
 
 func (o *object[V]) stamp(version uint64) { o.version = version }
@@ -95,3 +101,5 @@ func (o *object[V]) size() int64          { return o.cost }
 func (o *object[V]) deadlines() life      { return life{o.fresh, o.expires} }
 func (o *object[V]) ver() uint64          { return o.version }
 func (o *object[V]) labels() []string     { return o.tags() }
+func (o *object[V]) retire()              { o.epoch.Store(retired) }
+func (o *object[V]) isRetired() bool      { return o.epoch.Load() == retired }

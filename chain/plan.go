@@ -47,8 +47,16 @@ type placed struct {
 
 // backOnly reports whether no tier is written before the caller is answered.
 func (p *plan) backOnly() bool {
-	return !p.has(policy.WriteThrough) && !p.has(policy.WriteAround)
+	for i := range p.tiers {
+		if p.tiers[i].mode != policy.WriteBack {
+			return false
+		}
+	}
+	return true
 }
+
+// free reports whether a Set waits for neither a tier nor the disk.
+func (p *plan) free() bool { return !p.durable && p.backOnly() }
 
 // has reports whether any tier of the plan is written in mode.
 func (p *plan) has(mode policy.WriteMode) bool {

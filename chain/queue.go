@@ -63,10 +63,33 @@ func (q *queue) get(key string) (s slot, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	p := q.slots[key]
-	if p == nil {
+	if p == nil || p.version <= p.gone {
 		return slot{}, false
 	}
 	return *p, true
+}
+
+// object returns the decoded value and the version of the key's slot. Without
+// value, or where there is none at hand, obj is nil; without slot, version is 0.
+func (q *queue) object(key string) (obj held, version uint64) {
+	if q.n.Load() == 0 {
+		return nil, 0
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p := q.slots[key]
+	if p == nil || p.purge || p.version <= p.gone {
+		return nil, 0
+	}
+	return p.obj, p.version
+}
+
+// current reports whether the operation of a delivery is still the newest of its
+// key.
+func (q *queue) current(d *delivery) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return d.of.version == d.version && d.of.gone < d.version
 }
 
 // put stores s unless the key's slot is newer. It fails with errFull where the

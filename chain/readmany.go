@@ -118,7 +118,11 @@ func (b *batch[V]) begin(key string, now int64) (Result[*object[V]], *item[V]) {
 		return Result[*object[V]]{Value: o}, nil
 	case o != nil && due == refreshing:
 		return Result[*object[V]]{Value: o}, &item[V]{key: key, p: p, held: o, seen: seen}
-	case ch.absent.has(key, now):
+	}
+	if o := c.pending(p, key, now); o != nil {
+		return Result[*object[V]]{Value: o}, nil
+	}
+	if ch.absent.has(key, now) {
 		ch.counts.negative.add(1)
 		return Result[*object[V]]{Err: store.ErrNotFound}, nil
 	}

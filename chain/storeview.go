@@ -118,7 +118,7 @@ func (v *view) operation(key string, e store.Entry) *operation {
 	if e.Value == nil {
 		e.Value = []byte{}
 	}
-	o := &operation{key: key, plan: p, entry: e, deleted: e.Expired(time.Unix(0, now))}
+	o := &operation{key: key, plan: p, entry: e, deleted: e.Expired(time.Unix(0, now)), at: now}
 	if p.memory && !o.deleted {
 		o.obj = v.object(p, &e, now, v.c.epoch.Load())
 	}

@@ -3,7 +3,6 @@ package chain
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/stratacache/strata/policy"
 	"github.com/stratacache/strata/store"
@@ -16,7 +15,8 @@ type operation struct {
 	version uint64
 	entry   store.Entry // without value where the key is deleted
 	deleted bool
-	obj     held // for memory; nil where it was not decoded or is deleted
+	at      int64 // when it was asked for, Unix nanoseconds
+	obj     held  // for memory; nil where it was not decoded or is deleted
 }
 
 // write carries o out in every tier of its plan: those written through first,
@@ -70,23 +70,57 @@ func (c *Chain) remember(o *operation, s *stripe) {
 	if c.memory != nil {
 		if o.obj != nil && o.plan.memory && !o.deleted {
 			c.memory.put(c, o.key, o.obj)
-		} else if err := c.memory.Store.Delete(context.Background(), o.key); err != nil && !errors.Is(err, store.ErrClosed) {
-			c.report(err)
+		} else {
+			c.dropMemory(o.key)
 		}
 	}
+	c.raise(o, s)
+}
+
+// supersede is remember for an operation whose slots are in place: reads find the
+// value there, and the flush puts it into memory, once for all the Sets of the key
+// that come until then. What memory holds is not to be served from now on. The
+// stripe's lock is held.
+func (c *Chain) supersede(o *operation, s *stripe) {
+	if c.memory != nil {
+		var h held
+		if obj, ok := c.memory.objects.GetObject(o.key); ok {
+			h, _ = obj.(held)
+		} else {
+			h = o.obj // memory has nothing that would have to go
+		}
+		if h != nil && o.obj != nil && o.plan.memory && !o.deleted {
+			if h != o.obj {
+				h.retire()
+			}
+		} else {
+			c.dropMemory(o.key)
+		}
+	}
+	c.raise(o, s)
+}
+
+// dropMemory removes key from memory.
+func (c *Chain) dropMemory(key string) {
+	if err := c.memory.Store.Delete(context.Background(), key); err != nil && !errors.Is(err, store.ErrClosed) {
+		c.report(err)
+	}
+}
+
+// raise gives the stripe a fresh stamp: a walk may have begun since the version was
+// drawn, and have passed by the queues and tiers before they had the operation. The
+// stripe's lock is held.
+func (c *Chain) raise(o *operation, s *stripe) {
 	c.absent.remove(o.key)
-	// A fresh stamp: a walk may have begun since the version was drawn, and have
-	// passed by the queues and tiers before they had the operation.
-	s.at = max(s.at, c.hlc.Next())
+	s.at = max(s.at, c.hlc.Tick())
 }
 
 // slot returns o as a slot of t's queue. remove says that t is not to hold the
 // entry, although the key may live on in other tiers.
 func (o *operation) slot(t placed, remove bool) slot {
-	s := slot{key: o.key, version: o.version, entry: o.entry, deleted: o.deleted, obj: o.obj, at: time.Now().UnixNano()}
+	s := slot{key: o.key, version: o.version, entry: o.entry, deleted: o.deleted, obj: o.obj, at: o.at}
 	if t.sink == nil && !o.deleted {
-		e, live := t.entryFor(o.entry)
-		s.entry, s.purge = e, remove || !live
+		s.purge = remove || !t.bound(&s.entry, o.at)
 	}
 	return s
 }

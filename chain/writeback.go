@@ -10,17 +10,25 @@ import (
 // writeFree is write for plans whose tiers are all written back: the version, the
 // slots and memory are one step under the stripe's lock, so that the caller never
 // waits for a tier, nor for a flush of the key that is under way.
+//
+// o is not kept: it may lie on the caller's stack.
 func (c *Chain) writeFree(ctx context.Context, o *operation) error {
+	full, end, err := c.tryFree(o)
+	if errors.Is(err, errFull) {
+		shared := *o
+		return c.writeFull(ctx, &shared, full)
+	}
+	if err != nil {
+		return err
+	}
+	c.flights.forget(o.key, end)
+	c.told(o)
+	return nil
+}
+
+// writeFull is writeFree for an operation that has found a queue full.
+func (c *Chain) writeFull(ctx context.Context, o *operation, full *queue) error {
 	for {
-		full, end, err := c.tryFree(o)
-		if err == nil {
-			c.flights.forget(o.key, end)
-			c.told(o)
-			return nil
-		}
-		if !errors.Is(err, errFull) {
-			return err
-		}
 		c.queueFull(full)
 		switch c.opts.Pending.WhenFull {
 		case FullReject:
@@ -31,6 +39,15 @@ func (c *Chain) writeFree(ctx context.Context, o *operation) error {
 		if err := full.awaitRoom(ctx, o.key, int64(len(o.entry.Value))); err != nil {
 			return err
 		}
+		var end uint64
+		var err error
+		if full, end, err = c.tryFree(o); err == nil {
+			c.flights.forget(o.key, end)
+			c.told(o)
+		}
+		if !errors.Is(err, errFull) {
+			return err
+		}
 	}
 }
 
@@ -39,21 +56,26 @@ func (c *Chain) tryFree(o *operation) (full *queue, end uint64, err error) {
 	s := c.fences.of(o.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(o.plan.tiers) == 1 {
-		t := o.plan.tiers[0]
-		o.stamp(c.hlc.Next())
-		sl := o.slot(t, o.deleted)
+	switch len(o.plan.tiers) {
+	case 0: // memory is all there is
+		o.stamp(c.hlc.NextAt(o.at))
+		c.remember(o, s)
+		return nil, s.at, nil
+	case 1:
+		t := &o.plan.tiers[0]
+		o.stamp(c.hlc.NextAt(o.at))
+		sl := o.slot(*t, o.deleted)
 		if err := t.queue.put(&sl); err != nil {
 			return t.queue, 0, err
 		}
-	} else {
+	default:
 		if full, err := c.reserve(o); err != nil {
 			return full, 0, err
 		}
-		o.stamp(c.hlc.Next())
+		o.stamp(c.hlc.NextAt(o.at))
 		c.fulfil(o, nil)
 	}
-	c.remember(o, s)
+	c.supersede(o, s)
 	return nil, s.at, nil
 }
 

@@ -3,6 +3,7 @@ package chain
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/stratacache/strata/policy"
 	"github.com/stratacache/strata/store"
@@ -154,7 +155,7 @@ func (c *Chain) enqueue(ctx context.Context, o *operation, t placed) error {
 // retract removes a key that a loader did not find since stamp from the tiers
 // that still hold it. The key's lock is held.
 func (c *Chain) retract(ctx context.Context, key string, stamp uint64) error {
-	o := &operation{key: key, plan: c.deletePlan(key), version: stamp, deleted: true}
+	o := &operation{key: key, plan: c.deletePlan(key), version: stamp, deleted: true, at: time.Now().UnixNano()}
 	o.entry.Version = stamp
 	var errs []error
 	for i := len(o.plan.tiers) - 1; i >= 0; i-- {

@@ -36,7 +36,20 @@ func (c *HLC) Next() uint64 {
 	if c.Now != nil {
 		now = c.Now
 	}
-	wall := uint64(max(now().UnixMilli(), 1))<<counterBits | uint64(c.Origin)
+	return c.NextAt(now().UnixNano())
+}
+
+// NextAt is Next for callers who have read the wall clock, in Unix nanoseconds, not
+// long ago. A clock of the HLC's own is not asked.
+func (c *HLC) NextAt(wall int64) uint64 {
+	return c.next(uint64(max(wall/1e6, 1))<<counterBits | uint64(c.Origin))
+}
+
+// Tick is Next without a look at the wall clock, for stamps that need to be greater
+// than all before and no more than that.
+func (c *HLC) Tick() uint64 { return c.next(0) }
+
+func (c *HLC) next(wall uint64) uint64 {
 	for {
 		last := c.last.Load()
 		next := max(wall, last+1)
