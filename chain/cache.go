@@ -24,6 +24,7 @@ type Cache[V any] struct {
 	opts    CacheOptions[V]
 	typ     reflect.Type
 	size    int64    // of an object[V] itself
+	flat    bool     // V refers to nothing, and says nothing of its size
 	codecs  sync.Map // *plan, or codec name ("" for the default) -> *codecOf[V]
 }
 
@@ -52,6 +53,7 @@ func NewCache[V any](c *Chain, opts *CacheOptions[V]) *Cache[V] {
 		t.objects = c.memory.objects
 	}
 	t.size = int64(reflect.TypeFor[object[V]]().Size())
+	t.flat = isPlain[V]() && t.typ.Kind() != reflect.String
 	return t
 }
 
@@ -167,7 +169,9 @@ func (c *Cache[V]) prepare(o *operation, key string, v V, opts []WriteOptions) e
 	l := p.lifeFor(now, w.TTL)
 	tags := p.tagsFor(key, w.Tags)
 	o.key, o.plan, o.at = key, p, now
-	if len(p.tiers) > 0 {
+	if o.lazy, o.room = c.lazily(p, v); o.lazy != nil {
+		o.entry.Codec = o.lazy.(*codecOf[V]).name
+	} else if len(p.tiers) > 0 {
 		var err error
 		if o.entry, err = c.encode(p, key, v); err != nil {
 			return err
@@ -219,6 +223,8 @@ func (c *Cache[V]) object(p *plan, v V, l life, now int64, e *store.Entry, load 
 		o.cost = c.size + max(c.opts.Size(v), 0)
 	case len(e.Value) > 0:
 		o.cost = c.size + int64(len(e.Value))
+	case c.flat:
+		o.cost = c.size
 	default:
 		o.cost = c.size + sizeOf(v)
 	}

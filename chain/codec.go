@@ -17,7 +17,46 @@ type codecOf[V any] struct {
 	marshal.Codec[V]
 	name   string
 	sealed bool // it encrypts
+	plain  bool // it is the text codec of a number, a bool or a string: it cannot fail
 	err    error
+}
+
+// numberRoom is the most bytes that a number or a bool takes as text, but for the
+// largest floats.
+const numberRoom = 24
+
+// lazily returns what encodes v, and how many bytes that takes, about, if it need
+// not be done before the write is acknowledged: nobody waits for the bytes, v
+// cannot change and its encoding cannot fail. A value that is set often is then
+// encoded once for each flush.
+func (c *Cache[V]) lazily(p *plan, v V) (encoder, int64) {
+	if !p.memory || len(p.tiers) == 0 || !p.free() {
+		return nil, 0
+	}
+	k := c.codecFor(p)
+	if !k.plain || k.err != nil {
+		return nil, 0
+	}
+	if s, ok := any(v).(string); ok {
+		return k, int64(len(s))
+	}
+	return k, numberRoom
+}
+
+// encodeObject implements encoder, for plain codecs.
+func (k *codecOf[V]) encodeObject(key string, h held) []byte {
+	data, _ := marshal.Append(k.Codec, make([]byte, 0, numberRoom), key, h.(*object[V]).value)
+	return data
+}
+
+// isPlain reports whether V is a number, a bool or a string without methods.
+func isPlain[V any]() bool {
+	var v V
+	switch any(v).(type) {
+	case bool, string, float32, float64, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
+		return true
+	}
+	return false
 }
 
 // codecFor returns the codec of p's keys: the cache's own, else the rule's, else
@@ -65,6 +104,7 @@ func (c *Cache[V]) codec(name string) *codecOf[V] {
 	}
 	if k.err == nil {
 		k.name = k.Codec.Name() + fingerprint(k.Codec.Name(), c.typ)
+		k.plain = c.opts.Codec == nil && k.Codec.Name() == "text" && isPlain[V]()
 	}
 	x, _ := c.codecs.LoadOrStore(name, k)
 	return x.(*codecOf[V])

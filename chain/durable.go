@@ -87,7 +87,7 @@ func (c *Chain) fullest(o *operation) *queue {
 	for _, t := range o.plan.tiers {
 		q := t.queue
 		q.mu.Lock()
-		fits := q.fits(o.key, int64(len(o.entry.Value)))
+		fits := q.fits(q.slots[o.key], o.key, int64(len(o.entry.Value)))
 		q.mu.Unlock()
 		if !fits {
 			return q
@@ -143,8 +143,7 @@ func (c *Chain) keep(ctx context.Context, p *promise) error {
 		p.rec.dropMask(^uint64(0), false)
 		return nil
 	}
-	c.fulfil(o, p.rec)
-	c.supersede(o, s)
+	c.supersede(o, s, c.fulfil(o, p.rec))
 	end := s.at
 	s.mu.Unlock()
 	c.flights.forget(o.key, end)

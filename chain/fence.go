@@ -29,6 +29,7 @@ type fences struct {
 type stripe struct {
 	mu   sync.Mutex
 	at   uint64 // nothing that was read before this stamp may land
+	fill uint64 // version of the process when something last went into memory, but by a flush
 	busy int    // writes that ask tiers before they settle
 }
 

@@ -30,6 +30,7 @@ func (c *Chain) fillMemory(p *plan, key string, obj held, stamp uint64) bool {
 			return false
 		}
 	}
+	s.fill = c.hlc.Last()
 	if !c.memory.put(c, key, obj) {
 		return false
 	}

@@ -17,7 +17,7 @@ type flights struct {
 	seed   maphash.Seed
 	shards [256]flightShard
 	n      atomic.Int64 // flights in all shards, read without a lock
-	broken bool // set by tests only, which must notice
+	broken bool         // set by tests only, which must notice
 }
 
 type flightShard struct {

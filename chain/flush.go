@@ -23,6 +23,9 @@ type delivery struct {
 // deliver sends a batch and settles what the tier took.
 func (q *queue) deliver(batch []delivery) {
 	ctx := q.c.ctx
+	for i := range batch {
+		batch[i].encode()
+	}
 	q.fillMemory(batch)
 	if q.t.sink != nil {
 		q.sendSink(ctx, batch)
@@ -228,6 +231,9 @@ func (q *queue) finish(batch []delivery) (took int, letters []DeadLetter, err er
 	q.successes += uint64(took)
 	q.err = err
 	for i := range batch {
+		if i%breath == breath-1 {
+			q.breathe()
+		}
 		d := &batch[i]
 		d.of.busy = false
 		switch {
@@ -295,6 +301,10 @@ func (q *queue) failedOne(d *delivery, now time.Time) *DeadLetter {
 	case opts.MaxAge > 0 && now.UnixNano()-s.at >= int64(opts.MaxAge):
 	default:
 		return nil
+	}
+	if s.lazy != nil { // its version is the delivery's, whose value was made
+		s.entry.Value, s.lazy = d.entry.Value, nil
+		q.bytes += int64(len(s.entry.Value)) - s.room
 	}
 	return q.giveUp(s, refuses(d.fail), now)
 }

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"time"
 )
 
@@ -116,6 +117,8 @@ func (q *queue) round() {
 	batch, single := q.take(now)
 	if len(batch) > 0 {
 		q.deliver(batch)
+		clear(batch) // what was written must not be kept alive
+		q.batch = batch
 	}
 	if single != nil {
 		q.deliver(single)
@@ -136,11 +139,25 @@ func (q *queue) take(now time.Time) (batch, single []delivery) {
 			single = q.pack(single, s)
 		}
 	}
-	batch = make([]delivery, 0, min(q.pacer.limit, q.ready.n))
+	batch = q.batch[:0]
 	for s := q.ready.first; s != nil && len(batch) < q.pacer.limit; s = s.next {
-		batch = q.pack(batch, s)
+		if batch = q.pack(batch, s); len(batch)%breath == breath-1 && s.busy {
+			q.breathe() // s is on its way: it stays where it is
+		}
 	}
 	return batch, single
+}
+
+// breath is after how many slots a flush lets writers have the queue for a moment:
+// who waits longer than that for a lock is put to sleep, which costs more than the
+// whole write.
+const breath = 32
+
+// breathe lets others have the lock that the caller holds.
+func (q *queue) breathe() {
+	q.mu.Unlock()
+	runtime.Gosched() // without a gap, whoever had the lock gets it again
+	q.mu.Lock()
 }
 
 func (q *queue) pack(batch []delivery, s *slot) []delivery {

@@ -42,6 +42,7 @@ type queue struct {
 	wake  chan struct{} // a flush may have become due earlier
 	token chan struct{} // held by whoever flushes or clears
 	pacer pacer         // owned by the holder of the token
+	batch []delivery    // room for one, for reuse; likewise
 
 	flushed, failed, lost counter
 }
@@ -61,12 +62,15 @@ func (q *queue) get(key string) (s slot, ok bool) {
 		return slot{}, false
 	}
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	p := q.slots[key]
 	if p == nil || p.version <= p.gone {
+		q.mu.Unlock()
 		return slot{}, false
 	}
-	return *p, true
+	s = *p
+	q.mu.Unlock()
+	s.encode()
+	return s, true
 }
 
 // object returns the decoded value and the version of the key's slot. Without
@@ -95,16 +99,22 @@ func (q *queue) current(d *delivery) bool {
 // put stores s unless the key's slot is newer. It fails with errFull where the
 // bounds leave no room.
 func (q *queue) put(s *slot) error {
+	_, err := q.putOver(s)
+	return err
+}
+
+// putOver is put that also returns what was in the slot.
+func (q *queue) putOver(s *slot) (was prior, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	old := q.slots[s.key]
 	switch {
 	case q.closed:
-		return store.ErrClosed
-	case !q.fits(s.key, int64(len(s.entry.Value))):
-		return errFull
+		return was, store.ErrClosed
+	case !q.fits(old, s.key, s.valueSize()):
+		return was, errFull
 	}
-	q.store(s)
-	return nil
+	return q.store(old, s), nil
 }
 
 // reserve promises room for an operation on key with a value of n bytes. It is
@@ -115,7 +125,7 @@ func (q *queue) reserve(key string, n int64) error {
 	switch {
 	case q.closed:
 		return store.ErrClosed
-	case !q.fits(key, n):
+	case !q.fits(q.slots[key], key, n):
 		return errFull
 	}
 	q.reserved++
@@ -137,19 +147,19 @@ func (q *queue) release(key string, n int64) {
 }
 
 // fulfil stores s in the room that reserve promised for a value of n bytes.
-func (q *queue) fulfil(s *slot, n int64) {
+func (q *queue) fulfil(s *slot, n int64) prior {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.unreserve(s.key, n)
-	q.store(s)
+	return q.store(q.slots[s.key], s)
 }
 
-// fits reports whether there is room. An operation that replaces one of its key
+// fits reports whether there is room, old being the key's slot, if any. An operation that replaces one of its key
 // takes no entry; one that is larger than the whole bound fits an empty queue.
-func (q *queue) fits(key string, n int64) bool {
+func (q *queue) fits(old *slot, key string, n int64) bool {
 	opts := &q.c.opts.Pending
 	more := n + int64(len(key)) + slotOverhead
-	if old := q.slots[key]; old != nil {
+	if old != nil {
 		more -= old.size()
 	} else if len(q.slots)+q.reserved >= opts.MaxEntries {
 		return false
@@ -158,27 +168,32 @@ func (q *queue) fits(key string, n int64) bool {
 	return more <= 0 || used == 0 || used+more <= opts.MaxBytes
 }
 
-// store files s. mu is held.
-func (q *queue) store(s *slot) {
-	old := q.slots[s.key]
+// store files s, old being the key's slot, if any, and returns what that held. mu
+// is held.
+func (q *queue) store(old, s *slot) (was prior) {
 	if old == nil {
 		q.insert(s)
-		return
+		return was
 	}
 	if old.version > s.version {
 		s.rec.drop(q.t, true)
-		return
+		return was
+	}
+	if !old.purge {
+		was = prior{old.obj, old.version}
 	}
 	old.rec.drop(q.t, s.rec == nil) // a newer record in the journal says enough
-	q.bytes += int64(len(s.entry.Value) - len(old.entry.Value))
+	q.bytes += s.valueSize() - old.valueSize()
 	old.version, old.entry, old.deleted, old.purge = s.version, s.entry, s.deleted, s.purge
-	old.obj, old.rec, old.at, old.replayed, old.told = s.obj, s.rec, s.at, s.replayed, false
+	old.obj, old.lazy, old.room = s.obj, s.lazy, s.room
+	old.rec, old.at, old.replayed, old.told = s.rec, s.at, s.replayed, false
 	old.alone, old.failures, old.attempts, old.err = false, 0, 0, nil
 	if old.list == &q.deferred { // another value may fare better
 		old.unlink()
 		old.since = s.at
 		q.ready.pushBack(old)
 	}
+	return was
 }
 
 func (q *queue) insert(s *slot) {
@@ -239,7 +254,7 @@ func (q *queue) awaitRoom(ctx context.Context, key string, n int64) error {
 		q.mu.Unlock()
 		return store.ErrClosed
 	}
-	if q.fits(key, n) {
+	if q.fits(q.slots[key], key, n) {
 		q.mu.Unlock()
 		return nil
 	}
@@ -260,14 +275,19 @@ func (q *queue) awaitRoom(ctx context.Context, key string, n int64) error {
 func (q *queue) force(s *slot) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.store(s)
+	q.store(q.slots[s.key], s)
 }
 
 // owes reports whether the tier has yet to take that version of key, or an older
 // one.
 func (q *queue) owes(key string, version uint64) bool {
-	s, ok := q.get(key)
-	return ok && s.version <= version
+	if q.n.Load() == 0 {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s := q.slots[key]
+	return s != nil && s.gone < s.version && s.version <= version
 }
 
 // settle removes the key's slot if it is not newer than version: the tier has

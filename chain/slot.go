@@ -14,6 +14,8 @@ type slot struct {
 	deleted bool    // a tombstone: the key is to be removed
 	purge   bool    // this tier is to drop the key; others may hold it
 	obj     held    // the decoded value, if at hand
+	lazy    encoder // makes entry's value of obj; nil: it has been made
+	room    int64   // bytes of that value, about
 	rec     *record // its place in the journal; nil: it is not there
 	at      int64   // when the operation was made, Unix nanoseconds
 	since   int64   // when the oldest that this slot stands for was made
@@ -44,7 +46,29 @@ func (s *slot) removes(now time.Time) bool {
 }
 
 func (s *slot) size() int64 {
-	return int64(len(s.key)+len(s.entry.Value)) + slotOverhead
+	return int64(len(s.key)) + s.valueSize() + slotOverhead
+}
+
+func (s *slot) valueSize() int64 {
+	if s.lazy != nil {
+		return s.room
+	}
+	return int64(len(s.entry.Value))
+}
+
+// encode makes the value that was left for later. It is called on copies, without
+// the queue's lock.
+func (s *slot) encode() {
+	if s.lazy != nil {
+		s.entry.Value, s.lazy = s.lazy.encodeObject(s.key, s.obj), nil
+	}
+}
+
+// prior is what a slot held before an operation took it over: obj is nil where it
+// held no value, or there was no slot.
+type prior struct {
+	obj     held
+	version uint64
 }
 
 // slotList is a doubly linked list of slots.

@@ -17,6 +17,31 @@ type operation struct {
 	deleted bool
 	at      int64 // when it was asked for, Unix nanoseconds
 	obj     held  // for memory; nil where it was not decoded or is deleted
+
+	// Where lazy is set, entry has no value yet: lazy makes it of obj, in about
+	// room bytes, when somebody needs it.
+	lazy encoder
+	room int64
+}
+
+// encoder encodes the value of an object. It cannot fail.
+type encoder interface {
+	encodeObject(key string, h held) []byte
+}
+
+// size returns the bytes of the value.
+func (o *operation) size() int64 {
+	if o.lazy != nil {
+		return o.room
+	}
+	return int64(len(o.entry.Value))
+}
+
+// encode makes the value that was left for later.
+func (o *operation) encode() {
+	if o.lazy != nil {
+		o.entry.Value, o.lazy = o.lazy.encodeObject(o.key, o.obj), nil
+	}
 }
 
 // write carries o out in every tier of its plan: those written through first,
@@ -69,6 +94,7 @@ func (c *Chain) settle(o *operation) {
 func (c *Chain) remember(o *operation, s *stripe) {
 	if c.memory != nil {
 		if o.obj != nil && o.plan.memory && !o.deleted {
+			s.fill = c.hlc.Last()
 			c.memory.put(c, o.key, o.obj)
 		} else {
 			c.dropMemory(o.key)
@@ -79,20 +105,19 @@ func (c *Chain) remember(o *operation, s *stripe) {
 
 // supersede is remember for an operation whose slots are in place: reads find the
 // value there, and the flush puts it into memory, once for all the Sets of the key
-// that come until then. What memory holds is not to be served from now on. The
-// stripe's lock is held.
-func (c *Chain) supersede(o *operation, s *stripe) {
-	if c.memory != nil {
-		var h held
-		if obj, ok := c.memory.objects.GetObject(o.key); ok {
-			h, _ = obj.(held)
-		} else {
-			h = o.obj // memory has nothing that would have to go
-		}
-		if h != nil && o.obj != nil && o.plan.memory && !o.deleted {
-			if h != o.obj {
-				h.retire()
-			}
+// that come until then. What memory holds is not to be served from now on. was is
+// what the slot held before. The stripe's lock is held.
+func (c *Chain) supersede(o *operation, s *stripe, was prior) {
+	switch {
+	case c.memory == nil:
+	case o.obj == nil || !o.plan.memory || o.deleted:
+		c.dropMemory(o.key)
+	case was.obj != nil && s.fill < was.version:
+		was.obj.retire() // memory has nothing else: that of before was retired by the last Set
+	default:
+		if obj, ok := c.memory.objects.GetObject(o.key); !ok {
+		} else if h, ok := obj.(held); ok {
+			h.retire()
 		} else {
 			c.dropMemory(o.key)
 		}
@@ -118,7 +143,7 @@ func (c *Chain) raise(o *operation, s *stripe) {
 // slot returns o as a slot of t's queue. remove says that t is not to hold the
 // entry, although the key may live on in other tiers.
 func (o *operation) slot(t placed, remove bool) slot {
-	s := slot{key: o.key, version: o.version, entry: o.entry, deleted: o.deleted, obj: o.obj, at: o.at}
+	s := slot{key: o.key, version: o.version, entry: o.entry, deleted: o.deleted, obj: o.obj, at: o.at, lazy: o.lazy, room: o.room}
 	if t.sink == nil && !o.deleted {
 		s.purge = remove || !t.bound(&s.entry, o.at)
 	}

@@ -3,6 +3,7 @@ package chain
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/stratacache/strata/store"
 )
@@ -16,6 +17,7 @@ func (c *Chain) writeFree(ctx context.Context, o *operation) error {
 	full, end, err := c.tryFree(o)
 	if errors.Is(err, errFull) {
 		shared := *o
+		shared.encode()
 		return c.writeFull(ctx, &shared, full)
 	}
 	if err != nil {
@@ -39,6 +41,7 @@ func (c *Chain) writeFull(ctx context.Context, o *operation, full *queue) error 
 		if err := full.awaitRoom(ctx, o.key, int64(len(o.entry.Value))); err != nil {
 			return err
 		}
+		o.at = time.Now().UnixNano() // or another process's write since would be the newer one
 		var end uint64
 		var err error
 		if full, end, err = c.tryFree(o); err == nil {
@@ -65,23 +68,24 @@ func (c *Chain) tryFree(o *operation) (full *queue, end uint64, err error) {
 		t := &o.plan.tiers[0]
 		o.stamp(c.hlc.NextAt(o.at))
 		sl := o.slot(*t, o.deleted)
-		if err := t.queue.put(&sl); err != nil {
+		was, err := t.queue.putOver(&sl)
+		if err != nil {
 			return t.queue, 0, err
 		}
+		c.supersede(o, s, was)
 	default:
 		if full, err := c.reserve(o); err != nil {
 			return full, 0, err
 		}
 		o.stamp(c.hlc.NextAt(o.at))
-		c.fulfil(o, nil)
+		c.supersede(o, s, c.fulfil(o, nil))
 	}
-	c.supersede(o, s)
 	return nil, s.at, nil
 }
 
 // reserve takes room in every queue of o's plan, or in none.
 func (c *Chain) reserve(o *operation) (full *queue, err error) {
-	n := int64(len(o.entry.Value))
+	n := o.size()
 	for i, t := range o.plan.tiers {
 		if err := t.queue.reserve(o.key, n); err != nil {
 			for _, before := range o.plan.tiers[:i] {
@@ -96,17 +100,21 @@ func (c *Chain) reserve(o *operation) (full *queue, err error) {
 // release gives back the room that reserve took.
 func (c *Chain) release(o *operation) {
 	for _, t := range o.plan.tiers {
-		t.queue.release(o.key, int64(len(o.entry.Value)))
+		t.queue.release(o.key, o.size())
 	}
 }
 
-// fulfil puts o into the room that reserve took.
-func (c *Chain) fulfil(o *operation, r *record) {
+// fulfil puts o into the room that reserve took, and returns what a slot of its key
+// held.
+func (c *Chain) fulfil(o *operation, r *record) (was prior) {
 	for _, t := range o.plan.tiers {
 		sl := o.slot(t, o.deleted)
 		sl.rec = r
-		t.queue.fulfil(&sl, int64(len(o.entry.Value)))
+		if p := t.queue.fulfil(&sl, o.size()); p.obj != nil {
+			was = p
+		}
 	}
+	return was
 }
 
 // writeOver writes o past queues that are full, directly into their tiers.
