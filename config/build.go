@@ -12,6 +12,7 @@ import (
 	"github.com/stratacache/strata/store"
 	"github.com/stratacache/strata/store/diskstore"
 	"github.com/stratacache/strata/store/memstore"
+	"github.com/stratacache/strata/store/otterstore"
 	"github.com/stratacache/strata/store/packstore"
 	"github.com/stratacache/strata/store/redisstore"
 )
@@ -169,4 +170,20 @@ func (d *Disk) open(tables store.Partitioner, c *Config) (store.Store, error) {
 		MaxValue: int(min(d.MaxValue, math.MaxInt32)), Partitioner: tables, ReadOnly: d.ReadOnly,
 		Logger: c.Logger, OnError: c.OnError,
 	})
+}
+
+// open makes the memory tier on the engine that is named.
+func (m *Memory) open() (store.Store, error) {
+	if m.Engine == "otter" {
+		return opened(otterstore.New(&otterstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry}))
+	}
+	return opened(memstore.New(&memstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry}))
+}
+
+// opened keeps a nil pointer from becoming a store that is not nil.
+func opened[S store.Store](s S, err error) (store.Store, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }

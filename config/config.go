@@ -44,6 +44,7 @@ type Tiers struct {
 // Memory is the tier in this process.
 type Memory struct {
 	Enabled  bool          `koanf:"enabled"`
+	Engine   string        `koanf:"engine"`    // "ristretto" or "otter"
 	Capacity int64         `koanf:"capacity"`  // bytes
 	MaxEntry int64         `koanf:"max_entry"` // bytes; 0: an eighth of Capacity
 	TTL      time.Duration `koanf:"ttl"`       // bound; 0: none

@@ -40,7 +40,7 @@ func parseDoc(t *testing.T, doc string, env ...string) *Config {
 func TestDefaults(t *testing.T) {
 	want := Config{
 		Tiers: Tiers{
-			Memory: Memory{Enabled: true, Capacity: 64 << 20},
+			Memory: Memory{Enabled: true, Engine: "ristretto", Capacity: 64 << 20},
 			Redis:  Redis{Enabled: true, Port: 6379, MaxValue: 512 << 20, Feed: true},
 			Disk:   Disk{Enabled: true, SegmentSize: 32 << 20, MaxValue: 64 << 20, Sync: "interval", SyncInterval: time.Second},
 		},
@@ -209,7 +209,7 @@ func TestRefuses(t *testing.T) {
 	}{
 		{"teirs: {}", "strata.yaml: line 1: teirs: unknown field; known are classes, rules, tiers, chain, server, keyrings", nil},
 		{"tiers: {memori: {}}", "line 1: tiers.memori: unknown field; known are disk, memory, redis", nil},
-		{"tiers:\n  memory:\n    capasity: 1\n", "line 3: tiers.memory.capasity: unknown field; known are capacity, enabled, max_entry, ttl", nil},
+		{"tiers:\n  memory:\n    capasity: 1\n", "line 3: tiers.memory.capasity: unknown field; known are capacity, enabled, engine, max_entry, ttl", nil},
 		{"tiers:\n  memory: {capacity: big}", `line 2: tiers.memory.capacity: "big" is not a size`, nil},
 		{"tiers:\n  memory: {capacity: -1}", "is out of range", nil},
 		{"tiers:\n  memory: {capacity: 9e99TiB}", "is out of range", nil},
@@ -219,7 +219,7 @@ func TestRefuses(t *testing.T) {
 		{"tiers:\n  memory: {ttl: [1s]}", "has no value", nil},
 		{"tiers:\n  memory: {ttl: 1s, ttl: 2s}", "is set a second time (first at line 2)", nil},
 		{"tiers:\n  memory: {enabled: maybe}", "is neither true nor false", nil},
-		{"tiers:\n  memory: on", "must be a mapping of capacity, enabled, max_entry, ttl", nil},
+		{"tiers:\n  memory: on", "must be a mapping of capacity, enabled, engine, max_entry, ttl", nil},
 		{"tiers: [memory]", "must be a mapping of disk, memory, redis", nil},
 		{"tiers:\n  disk: {sync: often}", `"often" is none of always, interval, never`, nil},
 		{"tiers:\n  redis: {port: 70000}", "is not a number between 1 and 65535", nil},
@@ -292,7 +292,13 @@ func TestSecretsDoNotPrint(t *testing.T) {
 }
 
 func TestBuild(t *testing.T) {
-	c := parseDoc(t, "rules: [{keys: 'price:{symbol}', ttl: 1m, tiers: [memory, redis], tier_ttl: {redis: 30s}}]")
+	for _, engine := range []string{"ristretto", "otter"} {
+		t.Run(engine, func(t *testing.T) { testBuild(t, engine) })
+	}
+}
+
+func testBuild(t *testing.T, engine string) {
+	c := parseDoc(t, "tiers: {memory: {engine: "+engine+"}}\nrules: [{keys: 'price:{symbol}', ttl: 1m, tiers: [memory, redis], tier_ttl: {redis: 30s}}]")
 	ctx := context.Background()
 	ch, err := c.Build(ctx)
 	if err != nil {
@@ -323,8 +329,8 @@ func TestBuild(t *testing.T) {
 	if _, err := c.Build(done); !errors.Is(err, context.Canceled) {
 		t.Errorf("Build with an ended context: %v", err)
 	}
-	c.Tiers.Memory.Capacity = 1
-	if _, err := c.Build(ctx); err == nil || !strings.Contains(err.Error(), "tiers.memory") {
+	c.Tiers.Memory.Capacity = 1 // each engine says so in its own name
+	if _, err := c.Build(ctx); err == nil || !strings.Contains(err.Error(), "tiers.memory") || !strings.Contains(err.Error(), strings.Replace(engine, "ristretto", "mem", 1)+"store") {
 		t.Errorf("Build with a tiny memory: %v", err)
 	}
 }

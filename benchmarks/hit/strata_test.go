@@ -8,25 +8,28 @@ import (
 	"github.com/stratacache/strata/chain"
 	"github.com/stratacache/strata/policy"
 	"github.com/stratacache/strata/store/memstore"
+	"github.com/stratacache/strata/store/otterstore"
 )
 
 // subjects are all caches that are measured, strata first.
 func subjects[V any]() []subject[V] {
-	return append([]subject[V]{{"strata", openStrata[V]}, {"strata-getorload", openStrataLoad[V]}}, peers[V]()...)
+	return append([]subject[V]{{"strata", openStrata[V]}, {"strata-getorload", openStrataLoad[V]}, {"strata-otter", openStrataOtter[V]}}, peers[V]()...)
 }
 
 // newStrata returns a chain with a memory tier that holds all keys.
 func newStrata[V any](tb testing.TB, value func(int) V) *chain.Cache[V] {
 	tb.Helper()
+	return fill(tb, chain.Opened(memstore.New(&memstore.Options{Capacity: 256 << 20})), value)
+}
+
+// fill puts all keys into a chain of one tier.
+func fill[V any](tb testing.TB, memory chain.Tier, value func(int) V) *chain.Cache[V] {
+	tb.Helper()
 	rules, err := policy.New(policy.Rule{Keys: policy.MustPattern("price:{symbol}"), TTL: ttl})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	memory, err := memstore.New(&memstore.Options{Capacity: 256 << 20})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	c, err := chain.New([]chain.Tier{{Name: "memory", Store: memory}}, rules, nil)
+	c, err := chain.New([]chain.Tier{memory.As("memory")}, rules, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -45,7 +48,14 @@ func newStrata[V any](tb testing.TB, value func(int) V) *chain.Cache[V] {
 }
 
 func openStrata[V any](tb testing.TB, value func(int) V) func(string) (V, bool) {
-	c := newStrata(tb, value)
+	return getter(newStrata(tb, value))
+}
+
+func openStrataOtter[V any](tb testing.TB, value func(int) V) func(string) (V, bool) {
+	return getter(fill(tb, chain.Opened(otterstore.New(&otterstore.Options{Capacity: 256 << 20})), value))
+}
+
+func getter[V any](c *chain.Cache[V]) func(string) (V, bool) {
 	ctx := context.Background()
 	return func(key string) (V, bool) {
 		v, err := c.Get(ctx, key)

@@ -83,7 +83,7 @@ var heavy = []string{
 // TestLeanBuilds checks what programs link that use only some packages.
 func TestLeanBuilds(t *testing.T) {
 	g := load(t)
-	memory := []string{"github.com/dgraph-io"}
+	memory := []string{"github.com/dgraph-io", "github.com/maypok86"}
 	parquet := []string{"github.com/parquet-go"}
 	tests := []struct {
 		pkg       string
@@ -93,7 +93,8 @@ func TestLeanBuilds(t *testing.T) {
 		{"policy", [][]string{heavy, memory, parquet}},
 		{"marshal", [][]string{heavy, memory}},
 		{"chain", [][]string{heavy, memory}},
-		{"store/memstore", [][]string{heavy, parquet}},
+		{"store/memstore", [][]string{heavy, parquet, {"github.com/maypok86"}}},
+		{"store/otterstore", [][]string{heavy, parquet, {"github.com/dgraph-io"}}},
 		{"store/diskstore", [][]string{heavy, memory}},
 		// A whole program: memory, disk and the chain.
 		{"examples/quickstart", [][]string{heavy}},
