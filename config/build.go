@@ -148,9 +148,12 @@ func (r *Redis) client() (*redisstore.Config, error) {
 
 func (m *Memory) open() (store.Store, error) {
 	if m.Packed {
-		return packstore.New(&packstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry, Unpack: chain.Unpack})
+		return opened(packstore.New(&packstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry, Unpack: chain.Unpack}))
 	}
-	return memstore.New(&memstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry})
+	if m.Engine == "otter" {
+		return opened(otterstore.New(&otterstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry}))
+	}
+	return opened(memstore.New(&memstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry}))
 }
 
 func (r *Redis) open(wire store.Wirer) (*redisstore.Store, error) {
@@ -170,14 +173,6 @@ func (d *Disk) open(tables store.Partitioner, c *Config) (store.Store, error) {
 		MaxValue: int(min(d.MaxValue, math.MaxInt32)), Partitioner: tables, ReadOnly: d.ReadOnly,
 		Logger: c.Logger, OnError: c.OnError,
 	})
-}
-
-// open makes the memory tier on the engine that is named.
-func (m *Memory) open() (store.Store, error) {
-	if m.Engine == "otter" {
-		return opened(otterstore.New(&otterstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry}))
-	}
-	return opened(memstore.New(&memstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry}))
 }
 
 // opened keeps a nil pointer from becoming a store that is not nil.
