@@ -1,6 +1,11 @@
 package chain
 
 import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
 	"github.com/stratacache/strata/store"
 )
 
@@ -38,6 +43,9 @@ type Peeker interface {
 	// used again. key is not kept. Without a value, ask Get: Peek counts as a read
 	// only where it has one.
 	Peek(key string, buf []byte) (value, newBuf []byte, ok bool)
+	// SetCopy is Set for a key and value that stay the caller's. Where the value
+	// goes nowhere but into a memory tier that packs, it allocates nothing.
+	SetCopy(ctx context.Context, key string, e store.Entry) error
 }
 
 var _ Peeker = (*view)(nil)
@@ -61,4 +69,47 @@ func (v *view) Peek(key string, buf []byte) (value, newBuf []byte, ok bool) {
 		return o.value, buf, true
 	}
 	return nil, buf, false
+}
+
+// SetCopy implements Peeker.
+func (v *view) SetCopy(ctx context.Context, key string, e store.Entry) error {
+	if v.packer != nil && v.setPacked(key, &e) {
+		return nil
+	}
+	e.Value = slices.Clone(e.Value)
+	return v.Set(ctx, strings.Clone(key), e)
+}
+
+// setPacked is writeFree for a plan without any tier but a memory tier that packs:
+// the same steps, without an operation to carry from one to the next. It does
+// nothing and reports false where there is more to the entry or its rule.
+func (v *view) setPacked(key string, e *store.Entry) bool {
+	c := v.c
+	p := c.plan(key)
+	if len(p.tiers) > 0 || !p.memory || p.keys != nil || p.refreshAhead > 0 || p.early > 0 ||
+		c.notices != nil || len(e.Tags) > 0 || e.Codec != "" || c.check(key) != nil {
+		return false
+	}
+	now := time.Now().UnixNano()
+	l := lifeOf(e)
+	if e.Expires.IsZero() && e.Fresh.IsZero() && p.rule != nil {
+		l = p.lifeFor(now, 0)
+	}
+	if l = l.bounded(now, p.memoryTTL); l.expires <= now {
+		return false
+	}
+	packed := store.Packed{Value: e.Value, Epoch: c.epoch.Load(), Hot: l.fresh, Fresh: l.fresh, Expires: l.expires}
+	s := c.fences.of(key)
+	s.mu.Lock()
+	packed.Version = c.hlc.Next()
+	if !v.packer.PutPacked(key, packed) {
+		s.mu.Unlock()
+		return false
+	}
+	c.absent.remove(key)
+	s.at = max(s.at, c.hlc.Next())
+	end := s.at
+	s.mu.Unlock()
+	c.flights.forget(key, end)
+	return true
 }

@@ -1,10 +1,13 @@
 package chain_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stratacache/strata/chain"
 	"github.com/stratacache/strata/policy"
@@ -71,6 +74,51 @@ func TestPeek(t *testing.T) {
 	}
 	if _, _, ok := p.Peek("t", nil); ok {
 		t.Error("Peek after an invalidation has a value")
+	}
+}
+
+// TestSetCopy: what was given may be used again, whichever way the write took.
+func TestSetCopy(t *testing.T) {
+	ctx := context.Background()
+	s := packedChain(t, policy.Rule{Keys: policy.MustPattern("r:{x}"), TTL: time.Hour}).Store()
+	p := s.(chain.Peeker)
+	for _, e := range []store.Entry{
+		{}, {Expires: time.Now().Add(time.Minute)}, {Expires: chain.NoExpiry}, {Tags: []string{"t"}}, {Codec: "json"},
+	} {
+		for _, key := range []string{"k", "r:1"} {
+			for _, size := range []int{0, 10, 100_000} {
+				k, value := []byte(key), bytes.Repeat([]byte("v"), size)
+				e.Value = value
+				if err := p.SetCopy(ctx, unsafe.String(&k[0], len(k)), e); err != nil {
+					t.Fatal(err)
+				}
+				k[0] = 'x'
+				clear(value)
+				got, err := s.Get(ctx, key)
+				if err != nil || string(got.Value) != strings.Repeat("v", size) {
+					t.Fatalf("%s of %d bytes: %d bytes, %v", key, size, len(got.Value), err)
+				}
+				want := e.Expires
+				if want.Equal(chain.NoExpiry) || want.IsZero() && key == "k" {
+					want = time.Time{}
+				} else if want.IsZero() {
+					want = time.Now().Add(time.Hour)
+				}
+				if d := got.Expires.Sub(want).Abs(); d > time.Minute/2 || want.IsZero() != got.Expires.IsZero() {
+					t.Errorf("%s set with %v expires at %v", key, e.Expires, got.Expires)
+				}
+			}
+		}
+	}
+	value := []byte("value")
+	if n := testing.AllocsPerRun(200, func() { _ = p.SetCopy(ctx, "k", store.Entry{Value: value}) }); n != 0 {
+		t.Errorf("SetCopy allocates %v times", n)
+	}
+	if err := p.SetCopy(ctx, "k", store.Entry{Value: value, Expires: time.Unix(1, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(ctx, "k"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("set with a deadline that has passed: %v", err)
 	}
 }
 

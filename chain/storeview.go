@@ -24,6 +24,7 @@ func (c *Chain) Store() store.Store {
 	v := &view{c: c, bytes: NewCache(c, &CacheOptions[[]byte]{Codec: anyBytes{}})}
 	if c.memory != nil {
 		v.packed, _ = c.memory.Store.(store.PackedReader)
+		v.packer, _ = c.memory.Store.(store.PackedWriter)
 	}
 	return v
 }
@@ -47,6 +48,7 @@ type view struct {
 	c      *Chain
 	bytes  *Cache[[]byte]
 	packed store.PackedReader // the memory tier, where it packs; else nil
+	packer store.PackedWriter // likewise
 }
 
 var (

@@ -26,3 +26,11 @@ type PackedReader interface {
 	// there in packed form; GetObject may still have it. key is not kept.
 	GetPacked(key string, buf []byte) (p Packed, newBuf []byte, ok bool)
 }
+
+// PackedWriter is an in-process store that takes packed objects.
+type PackedWriter interface {
+	// PutPacked is SetObject for the object that p is made of. It keeps neither key
+	// nor p.Value. ok is false where it was not stored: it is too large to be
+	// packed, or the store is closed; what was there is still there then.
+	PutPacked(key string, p Packed) (ok bool)
+}

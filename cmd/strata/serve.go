@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -71,15 +72,21 @@ type daemon struct {
 	stopping context.Context // ends when a signal has come
 }
 
-// collectorShare is the garbage that may gather, in percent of what lives. Values
-// are packed, so that a collection has next to nothing to look at, and what it is
-// for is small: the requests under way.
-const collectorShare = 60
+// The collector of garbage is let wait until there is some: what it is for are the
+// requests under way, for values are packed. The ballast is address space that is
+// never touched and so takes no memory; it makes the collector's measure of what
+// lives no less than that.
+const (
+	ballastSize    = 32 << 20
+	collectorShare = 75 // garbage, in percent of what lives
+)
 
 // run serves until ctx ends, which is what a signal does.
 func (d *daemon) run(ctx context.Context) (err error) {
 	if _, set := d.env("GOGC"); !set {
 		debug.SetGCPercent(collectorShare)
+		ballast := make([]byte, ballastSize)
+		defer runtime.KeepAlive(ballast)
 	}
 	d.stopping = ctx
 	d.cfg.Tiers.Memory.Packed = true

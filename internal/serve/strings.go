@@ -163,7 +163,7 @@ func (c *conn) setPlain(key, value []byte) {
 	if !c.held {
 		st.mu.Lock()
 	}
-	err := c.put(st, key, slices.Clone(value), life{}, nil)
+	err := c.put(st, key, value, life{}, nil)
 	if !c.held {
 		st.mu.Unlock()
 	}
@@ -201,7 +201,7 @@ func (c *conn) setValue(key, value []byte, o *setArgs, cmd string, answer func(d
 			if found {
 				before = &old
 			}
-			if err := c.put(st, key, slices.Clone(value), l, before); err != nil {
+			if err := c.put(st, key, value, l, before); err != nil {
 				c.failed(err)
 				return
 			}

@@ -54,7 +54,7 @@ type life struct {
 	ever bool  // none, whatever the rule says
 }
 
-// put stores value under key. The stripe is held. old is what was there, if it
+// put stores a copy of value under key. The stripe is held. old is what was there, if it
 // matters to the deadline.
 func (c *conn) put(st *stripe, key, value []byte, l life, old *store.Entry) error {
 	e := store.Entry{Value: value}
@@ -67,7 +67,7 @@ func (c *conn) put(st *stripe, key, value []byte, l life, old *store.Entry) erro
 		e.Expires, e.Fresh = old.Expires, old.Fresh
 	}
 	st.touch(key)
-	return refusal(c.s.store.Set(c.s.ctx, string(key), e))
+	return refusal(c.s.peek.SetCopy(c.s.ctx, text(key), e))
 }
 
 // remove deletes key. The stripe is held.

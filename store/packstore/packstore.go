@@ -28,6 +28,7 @@ var (
 	_ store.Store        = (*Store)(nil)
 	_ store.Objects      = (*Store)(nil)
 	_ store.PackedReader = (*Store)(nil)
+	_ store.PackedWriter = (*Store)(nil)
 	_ store.Filler       = (*Store)(nil)
 	_ store.Scanner      = (*Store)(nil)
 	_ store.Clearer      = (*Store)(nil)
@@ -301,3 +302,28 @@ func (s *Store) GetPacked(key string, buf []byte) (p store.Packed, _ []byte, ok 
 	p.Value = buf[at:]
 	return p, buf, true
 }
+
+// PutPacked implements store.PackedWriter.
+func (s *Store) PutPacked(key string, p store.Packed) (ok bool) {
+	size, flags := packedSize(key, &p)
+	if size > s.maxPack || int64(size) > s.opts.MaxEntry || p.Epoch > maxEpoch {
+		return false
+	}
+	if s.bytes.Load()+int64(size) > s.opts.Capacity {
+		s.makeRoom(int64(size))
+	}
+	sh, h := s.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.closed.Load() {
+		return false
+	}
+	sh.put(h, key, &p, size, flags)
+	if sh.sets++; sh.sets%sweepEvery == 0 {
+		sh.sweepStep(2*sweepEvery, time.Now().UnixNano())
+	}
+	return true
+}
+
+// sweepEvery is how many packed writes share one look at the clock.
+const sweepEvery = 16
