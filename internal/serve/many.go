@@ -33,21 +33,24 @@ func mget(c *conn, args [][]byte) {
 func (c *conn) mget(keys [][]byte) {
 	start := len(c.w.Buf)
 	c.w.Array(len(keys))
-	for i, key := range keys {
+	for _, key := range keys {
 		v, newVal, ok := c.s.peek.Peek(text(key), c.val[:0])
 		c.val = newVal
 		if !ok {
 			c.w.Buf = c.w.Buf[:start]
-			c.mgetAll(keys, i)
+			c.mgetAll(keys)
 			return
 		}
 		c.w.Bulk(v)
+		if c.overflows(start) {
+			return
+		}
 	}
 	c.did.hits.Add(uint64(len(keys)))
 }
 
-// mgetAll is mget for keys of which memory lacks the i-th.
-func (c *conn) mgetAll(keys [][]byte, _ int) {
+// mgetAll is mget for keys of which memory lacks some.
+func (c *conn) mgetAll(keys [][]byte) {
 	names := make([]string, len(keys))
 	for i, key := range keys {
 		names[i] = string(key)
@@ -57,13 +60,28 @@ func (c *conn) mgetAll(keys [][]byte, _ int) {
 		c.failed(err)
 		return
 	}
-	now := time.Now()
+	now, start := time.Now(), len(c.w.Buf)
 	c.w.Array(len(keys))
 	for _, name := range names {
 		e, ok := found[name]
 		c.reply(e.Value, ok && !e.Stale(now), nil)
+		if c.overflows(start) {
+			return
+		}
 	}
 }
+
+// overflows replaces a reply that has grown beyond MaxReply by an error.
+func (c *conn) overflows(start int) bool {
+	if len(c.w.Buf) <= c.s.opts.MaxReply {
+		return false
+	}
+	c.w.Buf = c.w.Buf[:start]
+	c.fail(errReply)
+	return true
+}
+
+const errReply = "ERR the reply is too large"
 
 // notFound drops what only says that there is nothing.
 func notFound(err error) error {

@@ -23,6 +23,9 @@ type Options struct {
 	// MaxQueued bounds the commands of a transaction; 0 means 16,384. Together
 	// they are no larger than MaxRequest.
 	MaxQueued int
+	// MaxReply bounds the bytes of a reply that is made of several values; 0 means
+	// 256 MiB. A command beyond it is answered with an error.
+	MaxReply int
 	// MaxPush bounds the bytes of messages that wait for a subscriber, who is
 	// disconnected beyond that; 0 means 32 MiB.
 	MaxPush int
@@ -46,7 +49,7 @@ func (o *Options) withDefaults() (Options, error) {
 		n    int64
 	}{
 		{"MaxClients", int64(c.MaxClients)}, {"MaxRequest", int64(c.MaxRequest)}, {"MaxQueued", int64(c.MaxQueued)},
-		{"MaxPush", int64(c.MaxPush)}, {"IdleTimeout", int64(c.IdleTimeout)}, {"WriteTimeout", int64(c.WriteTimeout)},
+		{"MaxReply", int64(c.MaxReply)}, {"MaxPush", int64(c.MaxPush)}, {"IdleTimeout", int64(c.IdleTimeout)}, {"WriteTimeout", int64(c.WriteTimeout)},
 	} {
 		if f.n < 0 {
 			return c, fmt.Errorf("serve: Options.%s is negative; leave it zero for the default", f.name)
@@ -59,6 +62,7 @@ func (o *Options) withDefaults() (Options, error) {
 	defaults(&c.MaxClients, 10_000)
 	defaults(&c.MaxRequest, 64<<20)
 	defaults(&c.MaxQueued, 16_384)
+	defaults(&c.MaxReply, 256<<20)
 	defaults(&c.MaxPush, 32<<20)
 	defaults(&c.WriteTimeout, time.Minute)
 	if c.Logger == nil {

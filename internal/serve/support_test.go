@@ -68,7 +68,26 @@ func (sh *shape) open(t testing.TB) *chain.Chain {
 func (sh *shape) start(t testing.TB) (addr string, s *serve.Server) {
 	t.Helper()
 	c := sh.open(t)
-	s, err := serve.New(c, &sh.opts)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := c.Close(ctx); err != nil {
+			t.Errorf("closing the chain: %v", err)
+		}
+	})
+	return serveBoth(t, c, &sh.opts)
+}
+
+// serveChain serves a chain until the test ends.
+func serveChain(t testing.TB, c *chain.Chain, opts *serve.Options) (addr string) {
+	t.Helper()
+	addr, _ = serveBoth(t, c, opts)
+	return addr
+}
+
+func serveBoth(t testing.TB, c *chain.Chain, opts *serve.Options) (addr string, s *serve.Server) {
+	t.Helper()
+	s, err := serve.New(c, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,9 +105,6 @@ func (sh *shape) start(t testing.TB) (addr string, s *serve.Server) {
 		}
 		if err := <-done; !errors.Is(err, serve.ErrServerClosed) {
 			t.Errorf("Serve: %v", err)
-		}
-		if err := c.Close(ctx); err != nil {
-			t.Errorf("closing the chain: %v", err)
 		}
 	})
 	return ln.Addr().String(), s

@@ -106,7 +106,9 @@ func exec(c *conn, _ [][]byte) {
 	defer func() { c.held = false }()
 	c.w.Array(len(c.tx.queue))
 	for _, q := range c.tx.queue {
-		q.cmd.run(c, q.args)
+		start := len(c.w.Buf)
+		q.cmd.run(c, q.args) // carried out in any case: a transaction is whole
+		c.overflows(start)
 	}
 }
 

@@ -92,6 +92,7 @@ def write(cache):
     for symbol, price in PRICES.items():
         cache.set_price(symbol, price)
     cache.redis.set("price:FOREVER", "7.5")
+    cache.redis.persist("price:FOREVER")  # a server with rules gives it a time to live
     cache.redis.psetex("price:SOON", 60500, "8.5")
     cache.set_document("price:batch:1483401600", FIVE_MINUTES, {"AAPL": 116.15, "BTC/USDT": 998.5, "é": 1})
     cache.set_document("info:AAPL", FOUR_HOURS, {"marketCap": 2.5e12, "sector": "Technologie é 🚀", "pe": None, "tags": ["a", 'q"']})
