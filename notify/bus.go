@@ -20,8 +20,8 @@ const MissedUnknown = queue.Unknown
 // Bus carries payloads from publishers to subscribers. Implementations are safe
 // for concurrent use.
 type Bus interface {
-	// Publish hands payload to every subscription whose pattern matches topic
-	// at the moment. The bus may keep payload: it is read-only from then on.
+	// Publish hands payload to every subscription whose pattern matches topic at
+	// the moment, or, in a bus with groups, to one of each group. The bus may keep payload: it is read-only from then on.
 	Publish(ctx context.Context, topic string, payload []byte) error
 	// Subscribe returns a source of all that is published after it returned and
 	// matches pattern. ctx bounds the setting up only. opts may be nil.
@@ -48,6 +48,9 @@ type Payload struct {
 	// Missed is not 0 in a payload without topic and data: so many were lost
 	// here, or MissedUnknown.
 	Missed int
+	// Ack tells a bus that delivers at least once that the payload has been dealt
+	// with; otherwise it comes again. Nil: it comes once in any case.
+	Ack func(ctx context.Context) error
 }
 
 // Overflow says what happens to a message for a subscription whose buffer is

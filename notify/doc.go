@@ -11,8 +11,9 @@
 // # Buses
 //
 // A [Bus] carries the bytes. [Local] works within a process; package redisbus
-// carries messages between processes by Redis Pub/Sub. The package itself imports
-// the standard library only.
+// carries messages between processes, by Redis Pub/Sub or, where each message has
+// to be dealt with, by a Redis Stream. The package itself imports the standard
+// library only.
 //
 // # Patterns
 //
@@ -21,7 +22,9 @@
 //
 // # What may be lost
 //
-// Delivery is at most once, in the order of publication per publisher. Each
+// On Local and over Pub/Sub delivery is at most once, in the order of publication
+// per publisher, to every subscription. Over a Stream it is at least once, to one
+// subscription of each group, until [Message.Ack]. Each
 // subscription has a bounded buffer, and [Overflow] says what happens when its
 // reader is too slow. A reader is told of every loss that the bus notices, by a
 // message with Missed set, in the place where the lost ones would have been: also

@@ -83,10 +83,21 @@ type Message[T any] struct {
 	// Missed is not 0 in a message that carries no value: so many messages were
 	// lost here, or MissedUnknown.
 	Missed int
+
+	ack func(ctx context.Context) error
 }
 
-// DecodeError is returned for a message whose payload is no T. The subscription
-// goes on.
+// Ack says that the message has been dealt with, to a bus that delivers it again
+// otherwise. On other buses, and for the report of a loss, it does nothing.
+func (m *Message[T]) Ack(ctx context.Context) error {
+	if m.ack == nil {
+		return nil
+	}
+	return m.ack(ctx)
+}
+
+// DecodeError is returned for a message whose payload is no T, with the message,
+// which may be acknowledged. The subscription goes on.
 type DecodeError struct {
 	Topic string
 	Data  []byte // read-only
@@ -116,12 +127,12 @@ func (s *Subscription[T]) Next(ctx context.Context) (Message[T], error) {
 	if err != nil {
 		return Message[T]{}, err
 	}
-	m := Message[T]{Topic: p.Topic, Missed: p.Missed}
+	m := Message[T]{Topic: p.Topic, Missed: p.Missed, ack: p.Ack}
 	if p.Missed != 0 {
 		return m, nil
 	}
 	if m.Value, err = s.decode(p.Data); err != nil {
-		return Message[T]{Topic: p.Topic}, &DecodeError{Topic: p.Topic, Data: p.Data, Err: err}
+		return Message[T]{Topic: p.Topic, ack: p.Ack}, &DecodeError{Topic: p.Topic, Data: p.Data, Err: err}
 	}
 	return m, nil
 }
