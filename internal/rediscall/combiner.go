@@ -27,8 +27,10 @@ const (
 	inline  = 100 * time.Millisecond
 	slowFor = time.Second
 	// inlineWrite is how near a deadline must be for a write to keep its caller
-	// until then.
+	// until then, and maxHold how soon the client itself must give up for a write
+	// to keep its caller whatever its context does.
 	inlineWrite = time.Second
+	maxHold     = 3 * time.Second
 )
 
 // Combiner runs commands for concurrent callers. A lone caller gets a round trip
@@ -37,8 +39,9 @@ const (
 // close; its goroutine ends when there is nothing to send.
 type Combiner struct {
 	client redis.UniversalClient
-	calls  atomic.Int64 // under way
-	slow   atomic.Int64 // until then, in Unix nanoseconds, nobody is called inline
+	hold   time.Duration // how long a write may keep its caller; 0: not at all
+	calls  atomic.Int64  // under way
+	slow   atomic.Int64  // until then, in Unix nanoseconds, nobody is called inline
 
 	mu    sync.Mutex
 	queue []*call
@@ -54,7 +57,27 @@ type call struct {
 }
 
 // NewCombiner returns a combiner on client.
-func NewCombiner(client redis.UniversalClient) *Combiner { return &Combiner{client: client} }
+func NewCombiner(client redis.UniversalClient) *Combiner {
+	c := &Combiner{client: client}
+	if t := readTimeout(client); t > 0 && t <= maxHold {
+		c.hold = t
+	}
+	return c
+}
+
+// readTimeout returns how long the client waits for a reply; 0 where that is not
+// known or has no end.
+func readTimeout(client redis.UniversalClient) time.Duration {
+	switch c := client.(type) {
+	case *redis.Client:
+		return c.Options().ReadTimeout
+	case *redis.ClusterClient:
+		return c.Options().ReadTimeout
+	case *redis.Ring:
+		return c.Options().ReadTimeout
+	}
+	return 0
+}
 
 // Read runs cmds, one right after the other in one round trip, perhaps together
 // with those of other callers. err is the first failure among them. Where done is
@@ -130,14 +153,28 @@ func (c *Combiner) ReadAlone(ctx context.Context, cmds ...redis.Cmder) (done boo
 	return c.WriteAlone(ctx, cmds...)
 }
 
-// WriteAlone is Write with a round trip of its own. It is made inline where the
-// context's deadline is near enough to bound the wait, and beside the caller
-// otherwise.
+// WriteAlone is Write with a round trip of its own. It is made inline where its end
+// is near enough: that of the context's deadline, or, while the server answers as
+// fast as it should, that of the client's patience, which a caller who is cancelled
+// meanwhile has to wait for. Combined calls do not come this way, so that there
+// are at most two such callers. Otherwise it is made beside the caller.
 func (c *Combiner) WriteAlone(ctx context.Context, cmds ...redis.Cmder) (done bool, err error) {
-	if endsBefore(ctx, time.Now().Add(inlineWrite)) { // its deadline bounds the wait
+	now := time.Now()
+	switch {
+	case endsBefore(ctx, now.Add(inlineWrite)): // its deadline bounds the wait
 		return true, c.roundTrip(ctx, cmds)
+	case ctx.Done() == nil, c.hold == 0, now.UnixNano() < c.slow.Load():
+		return Await(ctx, func() error { return c.roundTrip(ctx, cmds) })
 	}
-	return Await(ctx, func() error { return c.roundTrip(ctx, cmds) })
+	bounded := ctx
+	if until := now.Add(c.hold); !endsBefore(ctx, until) {
+		bounded = &shortened{ctx, until} // retries included
+	}
+	err = c.roundTrip(bounded, cmds)
+	if end := time.Now(); end.Sub(now) > inline {
+		c.slow.Store(end.Add(slowFor).UnixNano())
+	}
+	return true, err
 }
 
 // endsBefore reports whether ctx has a deadline before t.

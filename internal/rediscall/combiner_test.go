@@ -160,3 +160,42 @@ func TestWhoHasLeftIsNotSentFor(t *testing.T) {
 		t.Errorf("%s commands were sent, want 1", n)
 	}
 }
+
+// A lone write is made by its caller, who is held no longer than the client waits
+// when the server stops; after that, while the server is slow, nobody is held.
+func TestLoneWriteHoldsItsCallerOnce(t *testing.T) {
+	server := redistest.Start(t)
+	opts := server.Options()
+	opts.ReadTimeout, opts.MaxRetries = 300*time.Millisecond, 3
+	client := redis.NewClient(opts)
+	c := NewCombiner(client)
+	set := func(ctx context.Context) (bool, error) {
+		return c.WriteAlone(ctx, redis.NewStatusCmd(ctx, "set", "k", "v"))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if done, err := set(ctx); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	server.Pause(t)
+	if done, err := set(ctx); !done || !isTimeout(err) {
+		t.Errorf("held: %v, %v; want the client's timeout", done, err)
+	}
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if done, err := set(ctx); done || !errors.Is(err, context.Canceled) {
+		t.Errorf("after that: %v, %v; want the caller to leave", done, err)
+	}
+	server.Resume(t)
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, far := range []time.Duration{time.Hour, -1} {
+		opts := server.Options()
+		opts.ReadTimeout = far
+		client := redis.NewClient(opts)
+		if c := NewCombiner(client); c.hold != 0 {
+			t.Errorf("a client that waits for %v holds callers for %v", far, c.hold)
+		}
+		_ = client.Close()
+	}
+}

@@ -166,14 +166,18 @@ func TestStreamRedelivers(t *testing.T) {
 
 // A group that fell behind what the stream keeps is told how much it missed.
 func TestStreamTellsOfGaps(t *testing.T) {
-	client, prefix := redistest.Shared(t).Client(t), redistest.Prefix()
-	b := newStream(t, client, StreamOptions{Prefix: prefix})
+	server := redistest.Start(t)
+	client := server.Client(t)
+	b := newStream(t, client, StreamOptions{})
 	s := join(t, b, "t", nil)
 	add(t, b, "t", "0")
 	ack(t, take(t, s, "t 0"))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	redistest.Eventually(t, patience, "the last read has ended", func() bool {
+		return strings.Contains(fmt.Sprint(server.Do(t, "INFO", "clients")), "blocked_clients:0")
+	})
 	for i := range 10 {
 		add(t, b, "t", fmt.Sprint(i+1))
 	}

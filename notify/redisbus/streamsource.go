@@ -96,7 +96,8 @@ func (s *streamSource) Next(ctx context.Context) (notify.Payload, error) {
 	return d.payload, nil
 }
 
-// Close ends the subscription and waits for its goroutine.
+// Close ends the subscription and waits for its goroutine. A read that is under way
+// is left behind: what it is still given is delivered to others, later.
 func (s *streamSource) Close() error {
 	s.bus.mu.Lock()
 	delete(s.bus.subs, s)
