@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -155,6 +156,11 @@ func compose(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) 
 		} else {
 			c.bytes = append(c.bytes, nt)
 		}
+	}
+	if c.opts.Feed != nil && !slices.ContainsFunc(c.tiers, func(t *tier) bool { return t.Shared }) {
+		c.cancel(store.ErrClosed)
+		return nil, fmt.Errorf("strata: chain.Options.Feed is set, but none of the tiers %s is Shared: "+
+			"other processes could not read what this one announces", c.tierNames())
 	}
 	if err := c.makePlans(); err != nil {
 		c.cancel(store.ErrClosed)

@@ -115,6 +115,12 @@ func (c *Chain) tryPromise(ctx context.Context, o *operation, wait bool) (*promi
 	}
 	s := c.fences.of(o.key)
 	s.mu.Lock()
+	if o.overtaken(s) || o.since != 0 && c.ledger.promised(o.key) {
+		s.mu.Unlock()
+		c.ledger.landed(size)
+		c.release(o)
+		return nil, errOvertaken
+	}
 	o.stamp(c.hlc.Next())
 	rec, ticket, err := c.ledger.append(o, size)
 	s.mu.Unlock()
@@ -124,6 +130,13 @@ func (c *Chain) tryPromise(ctx context.Context, o *operation, wait bool) (*promi
 		return nil, journalError("set", o.key, err)
 	}
 	return p, nil
+}
+
+// promised reports whether an operation of key is on its way to the disk.
+func (l *ledger) promised(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.keys[key] != nil
 }
 
 // keep waits for the disk and makes the operation visible, unless a newer one of

@@ -3,7 +3,6 @@ package chain
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -135,10 +134,8 @@ func (f *filler) close() {
 
 // fillTiers writes an entry that was read or loaded into p.to, far to near. The
 // key's lock keeps writers away, and the fence says whether one came since the
-// entry was read. replace names the tiers that are known to hold something that
-// must go (a stale or undecodable value), for which a conditional write that
-// respects an entry of unknown version would not do.
-func (c *Chain) fillTiers(ctx context.Context, p *promotion, replace []*tier) {
+// entry was read. replace is what tiers are known to hold that must go.
+func (c *Chain) fillTiers(ctx context.Context, p *promotion, replace outdated) {
 	k := c.locks.ref(p.key)
 	if err := k.lock(ctx); err != nil {
 		return
@@ -151,11 +148,32 @@ func (c *Chain) fillTiers(ctx context.Context, p *promotion, replace []*tier) {
 		if p.right != nil && p.right.t == p.to[i].tier {
 			continue
 		}
-		c.fillTier(ctx, p, p.to[i], slices.Contains(replace, p.to[i].tier))
+		old, _ := replace.in(p.to[i].tier)
+		c.fillTier(ctx, p, p.to[i], old)
 	}
 }
 
-func (c *Chain) fillTier(ctx context.Context, p *promotion, t placed, replace bool) {
+// way is how an entry is written into a tier by who is not its newest writer.
+type way int
+
+const (
+	conditional   way = iota // unless something newer is there
+	exchange                 // the same, but the remnant goes although its age is unknown
+	unconditional            // whatever is there is damaged
+)
+
+func (r *remnant) way(e store.Entry) way {
+	switch {
+	case r.t == nil || r.known && r.entry.Version != 0 && store.Newer(e.Version, r.entry.Version):
+		return conditional
+	case r.known:
+		return exchange
+	default:
+		return unconditional
+	}
+}
+
+func (c *Chain) fillTier(ctx context.Context, p *promotion, t placed, old remnant) {
 	e, ok := t.entryFor(p.entry)
 	if !ok || !t.admits(p.key) {
 		return
@@ -167,9 +185,12 @@ func (c *Chain) fillTier(ctx context.Context, p *promotion, t placed, replace bo
 	}
 	stored := true
 	err := t.call(ctx, &t.writes, func(ctx context.Context) (err error) {
-		if replace {
+		switch old.way(e) {
+		case unconditional:
 			err = t.Store.Set(ctx, p.key, e)
-		} else {
+		case exchange:
+			stored, err = store.Replace(ctx, t.Store, p.key, old.entry, e)
+		default:
 			stored, err = store.Fill(ctx, t.Store, p.key, e)
 		}
 		if refuses(err) { // what the tier has of the key is older, and would be found again and again

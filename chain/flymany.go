@@ -74,7 +74,15 @@ func (b *batch[V]) deliver(it *item[V], o *object[V]) {
 // fromPending answers an item from the writes under way, if it can.
 func (b *batch[V]) fromPending(ctx context.Context, it *item[V]) bool {
 	ch := b.c.chain
-	it.skip = ch.pending(it.p, it.key, &it.fd)
+	owed := ch.pending(it.p, it.key)
+	if owed.turn(it.p) > 0 { // a tier is to be asked before
+		it.fd = *b.c.lookup(ctx, it.f, it.p, false)
+		it.best, _ = it.fd.obj.(*object[V])
+		it.skip = ch.bytes
+		return false
+	}
+	it.skip = owed.by
+	ch.owed(&it.fd, owed)
 	switch {
 	case it.fd.deleted:
 		it.held, it.skip = nil, ch.bytes // absent, whatever the tiers hold
@@ -146,7 +154,7 @@ func (b *batch[V]) answered(ctx context.Context, t placed, it *item[V], found ma
 		b.deliver(it, o)
 		return true
 	}
-	it.fd.displace(t.tier)
+	it.fd.outdate(t.tier, e, true)
 	if verdict == stale {
 		it.best = fresher(it.best, o)
 	}
@@ -220,14 +228,14 @@ func (b *batch[V]) loadAll(ctx context.Context, items []*item[V]) {
 	ch.counts.loads.add(1)
 	ch.counts.loadTime.observe(took)
 	fills := make([]promotion, 0, len(items))
-	replace := make(map[string][]*tier)
+	replace := make(map[string]outdated)
 	for _, it := range items {
 		if ob := ch.opts.Observer; ob != nil {
 			ob.Load(it.key, took, store.KeyError(err, it.key))
 		}
 		if e, ok := b.landLoaded(ctx, it, values, err, took); ok {
 			fills = append(fills, promotion{key: it.key, entry: e, stamp: it.f.since, to: it.p.fillable(&it.fd)})
-			replace[it.key] = it.fd.overwrite()
+			replace[it.key] = it.fd.replace
 		}
 	}
 	ch.fillTiersMany(ctx, fills, replace)
@@ -256,7 +264,7 @@ func (b *batch[V]) landLoaded(ctx context.Context, it *item[V], values map[strin
 }
 
 // fillTiersMany is fillTiers for many keys, with one or two calls a tier.
-func (c *Chain) fillTiersMany(ctx context.Context, fills []promotion, replace map[string][]*tier) {
+func (c *Chain) fillTiersMany(ctx context.Context, fills []promotion, replace map[string]outdated) {
 	if len(fills) == 0 {
 		return
 	}
@@ -274,8 +282,8 @@ func (c *Chain) fillTiersMany(ctx context.Context, fills []promotion, replace ma
 	}
 }
 
-func (c *Chain) fillTierMany(ctx context.Context, t *tier, fills []promotion, replace map[string][]*tier) {
-	sets, conditional := map[string]store.Entry{}, map[string]store.Entry{}
+func (c *Chain) fillTierMany(ctx context.Context, t *tier, fills []promotion, replace map[string]outdated) {
+	sets, conditional, exchanges := map[string]store.Entry{}, map[string]store.Entry{}, map[string]store.Entry{}
 	for i := range fills {
 		p := &fills[i]
 		at := slices.IndexFunc(p.to, func(x placed) bool { return x.tier == t })
@@ -291,16 +299,19 @@ func (c *Chain) fillTierMany(ctx context.Context, t *tier, fills []promotion, re
 			c.counts.fenced.add(1)
 			continue
 		}
-		if slices.Contains(replace[p.key], t) {
+		switch r, _ := replace[p.key].in(t); r.way(e) {
+		case unconditional:
 			sets[p.key] = e
-		} else {
+		case exchange:
+			exchanges[p.key] = e
+		default:
 			conditional[p.key] = e
 		}
 	}
 	for _, group := range []struct {
 		entries map[string]store.Entry
 		write   func(context.Context, store.Store, map[string]store.Entry) error
-	}{{sets, store.SetMany}, {conditional, store.FillMany}} {
+	}{{sets, store.SetMany}, {conditional, store.FillMany}, {exchanges, exchangeMany(t, replace)}} {
 		if len(group.entries) == 0 {
 			continue
 		}
@@ -315,5 +326,20 @@ func (c *Chain) fillTierMany(ctx context.Context, t *tier, fills []promotion, re
 		if err != nil && !errors.Is(err, ErrTierDown) {
 			c.report(tierError("fill", t.Name, "", err))
 		}
+	}
+}
+
+// exchangeMany is store.Replace for many keys of t, one after the other: such
+// entries are those of other programs.
+func exchangeMany(t *tier, replace map[string]outdated) func(context.Context, store.Store, map[string]store.Entry) error {
+	return func(ctx context.Context, s store.Store, entries map[string]store.Entry) error {
+		var be *store.BatchError
+		for key, e := range entries {
+			r, _ := replace[key].in(t)
+			if _, err := store.Replace(ctx, s, key, r.entry, e); err != nil {
+				be = be.Add(key, err)
+			}
+		}
+		return be.ErrOrNil()
 	}
 }

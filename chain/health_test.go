@@ -284,6 +284,7 @@ func TestNewChecksItsArguments(t *testing.T) {
 		"Breaker.Delay":        {tiers: []chain.Tier{good}, opts: chain.Options{Breaker: chain.BreakerOptions{Delay: -1}}},
 		"Pending.MaxBytes":     {tiers: []chain.Tier{good}, opts: chain.Options{Pending: chain.PendingOptions{MaxBytes: -1}}},
 		"Pending.WhenFull":     {tiers: []chain.Tier{good}, opts: chain.Options{Pending: chain.PendingOptions{WhenFull: 9}}},
+		"is Shared":            {tiers: []chain.Tier{good}, opts: chain.Options{Feed: (&wire{}).port(1)}},
 		"names tier \"redis\"": {tiers: []chain.Tier{good}, rules: `rules: [{keys: k, ttl: 1s, tiers: [redis]}]`},
 		"TTL for tier":         {tiers: []chain.Tier{good}, rules: `rules: [{keys: k, ttl: 1s, tier_ttl: {redis: 1s}}]`},
 	} {

@@ -29,7 +29,7 @@ func (c *Cache[V]) refresh(ctx context.Context, p *plan, key string, load loader
 		switch {
 		case done:
 		case best != nil:
-			c.load(fctx, f, p, load, best, &finding{})
+			c.load(fctx, f, p, load, best, ch.foresee(fctx, p, key))
 		default:
 			c.fly(fctx, f, p, load)
 		}
@@ -148,15 +148,15 @@ func (c *Cache[V]) loaded(ctx context.Context, f *flight, p *plan, res Loaded[V]
 			c.failed(f, p, nil, seen, fmt.Errorf("strata: loader of %q says not modified, but was given no value", f.key))
 			return
 		}
-		res.Value, f.since, f.epoch = best.value, seen.since, seen.epoch
-		if res.Tags == nil {
-			res.Tags = best.tags()
-		}
-	} else if c.opts.Clone != nil {
+		f.since, f.epoch = seen.since, seen.epoch
+		c.renew(ctx, f, p, res.WriteOptions, best, fd, took)
+		return
+	}
+	if c.opts.Clone != nil {
 		res.Value = c.opts.Clone(res.Value)
 	}
 	if e, ok := c.accept(f, p, res.Value, res.WriteOptions, took); ok {
-		c.chain.fillTiers(ctx, &promotion{key: f.key, entry: e, stamp: f.since, to: p.fillable(fd), right: f.right}, fd.overwrite())
+		c.chain.fillTiers(ctx, &promotion{key: f.key, entry: e, stamp: f.since, to: p.fillable(fd), right: f.right}, fd.replace)
 	}
 }
 

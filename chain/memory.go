@@ -108,12 +108,20 @@ func (p *plan) owed() bool {
 }
 
 // newest returns the decoded value of the newest pending write of key, nil where
-// that is a delete.
+// that is a delete, or where a nearer tier that is shared and owed nothing is to be
+// asked before; see owed.turn.
 func (p *plan) newest(key string) (obj held) {
 	var version uint64
+	ask := false
 	for i := range p.tiers {
-		if o, v := p.tiers[i].queue.object(key); v > version {
+		o, v := p.tiers[i].queue.object(key)
+		switch {
+		case v > version && ask:
+			return nil
+		case v > version:
 			obj, version = o, v
+		case v == 0 && p.tiers[i].Shared:
+			ask = true
 		}
 	}
 	return obj

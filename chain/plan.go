@@ -31,6 +31,7 @@ type plan struct {
 
 	refreshAhead, early float64
 	neverStale          bool
+	plain               bool // values go over the wire without their version
 
 	codec    string           // name that the rule gives; empty: the type's default
 	compress string           // name of a compression; empty: none
@@ -88,6 +89,7 @@ func (c *Chain) makePlan(r *policy.Rule) (*plan, error) {
 		swr: r.StaleWhileRevalidate, sie: r.StaleIfError, negative: r.NegativeTTL,
 		soft: r.SoftTimeout, hard: r.HardTimeout, lease: r.Lease, refreshAhead: r.RefreshAhead, early: r.Early,
 		neverStale: r.NeverStale, codec: r.Codec, compress: r.Compress, durable: r.Durable,
+		plain: r.Wire == policy.WirePlain,
 	}
 	if p.ttl == 0 {
 		p.ttl = never

@@ -18,10 +18,33 @@ type finding struct {
 
 	found   bool
 	deleted bool     // a pending delete: the key is absent, whatever tiers hold
-	replace []*tier  // tiers that hold something stale, damaged or undecodable
-	ordered []*tier  // those of them that tell by its version that it is older than what is loaded
+	replace outdated // what tiers hold that is stale, damaged or undecodable
 	sound   []placed // tiers that answered, and may be filled after a load
 	errs    []error  // of the tiers that could not answer
+}
+
+// outdated is what tiers hold of a key and are not to hold any longer.
+type outdated []remnant
+
+// remnant is what one tier holds.
+type remnant struct {
+	t     *tier
+	entry store.Entry
+	known bool // entry is what was read; false for damage, of which nothing is known
+}
+
+func (o outdated) in(t *tier) (r remnant, ok bool) {
+	for _, r := range o {
+		if r.t == t {
+			return r, true
+		}
+	}
+	return remnant{}, false
+}
+
+// outdate adds what was found in t, as far as it could be read.
+func (f *finding) outdate(t *tier, e store.Entry, known bool) {
+	f.replace = append(f.replace, remnant{t, e, known})
 }
 
 // failure returns the error of a walk that found nothing: not found, or what
@@ -31,30 +54,6 @@ func (f *finding) failure() error {
 		return store.ErrNotFound
 	}
 	return errors.Join(f.errs...)
-}
-
-// displace notes that the entry just found in t is to make room for what is loaded.
-func (f *finding) displace(t *tier) {
-	f.replace = append(f.replace, t)
-	if t.Shared && f.entry.Version != 0 {
-		f.ordered = append(f.ordered, t)
-	}
-}
-
-// overwrite returns the tiers in which what is loaded must replace what they hold,
-// because a conditional write would not. Elsewhere it would undo what another
-// process has written or deleted meanwhile.
-func (f *finding) overwrite() []*tier {
-	if len(f.ordered) == 0 {
-		return f.replace
-	}
-	var ts []*tier
-	for _, t := range f.replace {
-		if !slices.Contains(f.ordered, t) {
-			ts = append(ts, t)
-		}
-	}
-	return ts
 }
 
 // look says what a walk makes of an entry: take it, go on because it is stale
@@ -71,22 +70,22 @@ const (
 // judge takes an entry. judge is called with each entry found.
 func (c *Chain) walk(ctx context.Context, p *plan, key string, judge func(f *finding) verdict) *finding {
 	f := &finding{}
-	skip := c.pending(p, key, f)
-	if f.deleted {
-		return f
-	}
-	if f.found {
-		if judge(f) != useless {
-			return f // stale or not, nothing in a tier is newer
-		}
-		*f = finding{}
-	}
+	owed := c.pending(p, key)
+	at := owed.turn(p)
 	var second *finding
 	for i, t := range p.tiers {
-		if slices.Contains(skip, t.tier) {
+		if i == at && c.owed(f, owed) {
+			if f.deleted || judge(f) != useless {
+				return f // stale or not, nothing in a tier is newer
+			}
+			f.found, f.obj = false, nil
+		}
+		if slices.Contains(owed.by, t.tier) || !c.ask(ctx, t, key, f) {
 			continue
 		}
-		if !c.ask(ctx, t, key, f) {
+		if i < at && f.entry.Version != 0 && f.entry.Version < owed.version {
+			f.outdate(t.tier, f.entry, true)
+			f.found = false
 			continue
 		}
 		f.from = t.Name
@@ -95,18 +94,18 @@ func (c *Chain) walk(ctx context.Context, p *plan, key string, judge func(f *fin
 			f.to = without(f.sound, t.tier, i)
 			return f
 		case stale:
-			f.displace(t.tier)
+			f.outdate(t.tier, f.entry, true)
 			if second == nil {
 				best := *f
 				second = &best
 			}
 		case useless:
-			f.displace(t.tier)
+			f.outdate(t.tier, f.entry, true)
 		}
 		f.found = false
 	}
 	if second != nil {
-		second.replace, second.ordered, second.sound, second.errs = f.replace, f.ordered, f.sound, f.errs
+		second.replace, second.sound, second.errs = f.replace, f.sound, f.errs
 		return second
 	}
 	return f
@@ -123,29 +122,54 @@ func without(sound []placed, t *tier, i int) []placed {
 	return to
 }
 
-// pending looks the key up in the queues of all tiers. The newest operation
-// there answers; the returned tiers hold something older than what they are
-// owed, and are not to be asked.
-func (c *Chain) pending(p *plan, key string, f *finding) (skip []*tier) {
-	var newest slot
-	now := time.Now()
-	for _, t := range p.tiers {
+// owed is what the tiers of a plan have yet to take of a key.
+type owed struct {
+	slot         // the newest operation; version 0: there is none
+	at   int     // the place of its tier in the plan
+	by   []*tier // tiers that are owed something newer than what they hold
+}
+
+// pending looks the key up in the queues of all tiers.
+func (c *Chain) pending(p *plan, key string) (o owed) {
+	var now time.Time
+	for i, t := range p.tiers {
 		s, ok := t.queue.get(key)
 		if !ok {
 			continue
 		}
-		skip = append(skip, t.tier)
-		if !s.purge && !s.entry.Expired(now) && s.version > newest.version {
-			newest = s
+		if now.IsZero() {
+			now = time.Now()
+		}
+		o.by = append(o.by, t.tier)
+		if !s.purge && !s.entry.Expired(now) && s.version > o.version {
+			o.slot, o.at = s, i
 		}
 	}
-	if newest.version == 0 {
-		return skip
+	return o
+}
+
+// turn returns the place in the plan before whose tier the pending operation
+// answers: before all, unless a nearer tier is shared and owed nothing. Such a tier
+// has taken the operation, or the delete of the key from it, and perhaps what
+// another process wrote since.
+func (o *owed) turn(p *plan) int {
+	for i := o.at - 1; i >= 0; i-- {
+		if t := p.tiers[i]; t.Shared && !slices.Contains(o.by, t.tier) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// owed makes the pending operation what f found, if there is one.
+func (c *Chain) owed(f *finding, o owed) bool {
+	if o.version == 0 {
+		return false
 	}
 	c.counts.pendingHits.add(1)
-	f.from, f.deleted = "pending", newest.deleted
-	f.found, f.entry, f.obj = !newest.deleted, newest.entry, newest.obj
-	return skip
+	f.from, f.deleted = "pending", o.deleted
+	f.found, f.entry, f.obj = !o.deleted, o.entry, o.obj
+	return true
 }
 
 // ask reads key from one tier into f. It reports whether there is an entry to
@@ -164,7 +188,8 @@ func (c *Chain) answer(t placed, key string, e store.Entry, err error, f *findin
 	switch {
 	case err == nil && c.doubtful(t.tier, e.Version):
 		t.misses.add(1) // perhaps still right, but nobody can tell
-		f.sound, f.replace = append(f.sound, t), append(f.replace, t.tier)
+		f.sound = append(f.sound, t)
+		f.outdate(t.tier, e, true)
 	case err == nil && !e.Expired(time.Now()):
 		c.hlc.Observe(e.Version)
 		f.entry, f.found, f.obj = e, true, nil
@@ -178,7 +203,8 @@ func (c *Chain) answer(t placed, key string, e store.Entry, err error, f *findin
 		t.misses.add(1)
 		c.counts.corrupt.add(1)
 		c.report(tierError("get", t.Name, key, err))
-		f.sound, f.replace = append(f.sound, t), append(f.replace, t.tier)
+		f.sound = append(f.sound, t)
+		f.outdate(t.tier, store.Entry{}, false)
 	case refuses(err):
 		t.misses.add(1) // this tier cannot hold such a key
 	default:

@@ -189,6 +189,7 @@ func (b *batch[V]) refresh(ctx context.Context, due []*item[V]) {
 				anew = append(anew, it)
 			}
 		}
+		b.foresee(fctx, renew)
 		b.loadAll(fctx, renew)
 		b.fly(fctx, anew)
 	}()

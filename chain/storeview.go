@@ -210,26 +210,39 @@ func (v *view) DeleteMany(ctx context.Context, keys []string) error {
 	return v.faults("delete", v.c.Delete(ctx, keys...))
 }
 
-// Fill implements store.Filler. The key's lock makes it one step for this
-// process.
-func (v *view) Fill(ctx context.Context, key string, e store.Entry) (bool, error) {
-	if err := v.c.check(key); err != nil {
+// maxFills is how often a Fill that another write overtook is tried again.
+const maxFills = 8
+
+// Fill implements store.Filler. It is one step for this process: a write of the key
+// that begins between the comparison and the write makes it compare anew.
+func (v *view) Fill(ctx context.Context, key string, e store.Entry) (stored bool, err error) {
+	if err := v.acceptable(key, &e); err != nil {
 		return false, v.fault("fill", key, err)
 	}
 	if e.Expired(time.Now()) {
 		return false, nil
 	}
-	old, err := v.Get(ctx, key)
-	if err == nil && !store.Newer(e.Version, old.Version) {
-		return false, nil
+	for range maxFills {
+		since := v.c.hlc.Next()
+		old, err := v.Get(ctx, key)
+		if err == nil && !store.Newer(e.Version, old.Version) {
+			return false, nil
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return false, err
+		}
+		o := v.operation(key, e)
+		o.since = since
+		if err := v.c.write(ctx, o); !errors.Is(err, errOvertaken) {
+			return err == nil, v.fault("fill", key, err)
+		}
+		k := v.c.locks.ref(key) // a writer may be on his way
+		if err := k.lock(ctx); err != nil {
+			return false, v.fault("fill", key, err)
+		}
+		k.unlock()
 	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return false, err
-	}
-	if err := v.Set(ctx, key, e); err != nil {
-		return false, err
-	}
-	return true, nil
+	return false, nil // writes come faster than this one can look: they are newer
 }
 
 // Scan implements store.Scanner.

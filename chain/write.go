@@ -17,6 +17,9 @@ type operation struct {
 	deleted bool
 	at      int64 // when it was asked for, Unix nanoseconds
 	obj     held  // for memory; nil where it was not decoded or is deleted
+	// since makes the operation conditional: it fails with errOvertaken where another
+	// of the key has begun since that stamp. 0: it is not.
+	since uint64
 
 	// Where lazy is set, entry has no value yet: lazy makes it of obj, in about
 	// room bytes, when somebody needs it.
@@ -44,6 +47,9 @@ func (o *operation) encode() {
 	}
 }
 
+// errOvertaken is the error of a conditional operation that came too late.
+var errOvertaken = errors.New("strata: another write came first")
+
 // write carries o out in every tier of its plan: those written through first,
 // far to near, then the slots of those written back, then memory.
 func (c *Chain) write(ctx context.Context, o *operation) error {
@@ -61,13 +67,44 @@ func (c *Chain) write(ctx context.Context, o *operation) error {
 }
 
 // begin draws the operation's version and turns away every fill and flight that
-// began before it. c.fences.end must follow.
-func (c *Chain) begin(o *operation) {
-	o.stamp(c.hlc.Next())
+// began before it. c.fences.end must follow, unless a conditional operation is
+// refused.
+func (c *Chain) begin(o *operation) error {
 	if o.plan.has(policy.WriteAround) {
 		o.obj = nil // the nearer tiers, memory among them, forget the key
 	}
+	if o.since != 0 {
+		s := c.fences.of(o.key)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if o.overtaken(s) {
+			return errOvertaken
+		}
+		o.stamp(c.hlc.Next())
+		s.at = max(s.at, o.version)
+		s.busy++
+		return nil
+	}
+	o.stamp(c.hlc.Next())
 	c.fences.begin(o.key, o.version)
+	return nil
+}
+
+// overtaken reports whether a conditional operation comes too late. The lock of
+// its key's stripe, s, is held.
+func (o *operation) overtaken(s *stripe) bool {
+	if o.since == 0 {
+		return false
+	}
+	if s.at > o.since || s.busy > 0 {
+		return true
+	}
+	for i := range o.plan.tiers {
+		if _, v := o.plan.tiers[i].queue.object(o.key); v > o.since {
+			return true
+		}
+	}
+	return false
 }
 
 // stamp gives the operation its version.

@@ -59,6 +59,9 @@ func (c *Chain) tryFree(o *operation) (full *queue, end uint64, err error) {
 	s := c.fences.of(o.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if o.overtaken(s) {
+		return nil, 0, errOvertaken
+	}
 	switch len(o.plan.tiers) {
 	case 0: // memory is all there is
 		o.stamp(c.hlc.NextAt(o.at))
@@ -122,7 +125,10 @@ func (c *Chain) fulfil(o *operation, r *record) (was prior) {
 // that it cannot be told which is the later.
 func (c *Chain) writeOver(ctx context.Context, o *operation) error {
 	k := c.locks.ref(o.key)
-	c.begin(o)
+	if err := c.begin(o); err != nil {
+		k.drop()
+		return err
+	}
 	defer c.fences.end(o.key)
 	if err := k.lock(ctx); err != nil {
 		return err

@@ -66,7 +66,7 @@ func (c *Chain) writeLockedMany(ctx context.Context, ops []*operation, be *store
 	}
 	locks, err := c.locks.lockAll(ctx, keys, func() {
 		for _, o := range ops {
-			c.begin(o)
+			_ = c.begin(o) // batches are not conditional
 		}
 	})
 	defer func() {

@@ -20,7 +20,10 @@ type outcome struct {
 // answered: the key's lock gives the tiers the operations in version order.
 func (c *Chain) writeLocked(ctx context.Context, o *operation) error {
 	k := c.locks.ref(o.key)
-	c.begin(o)
+	if err := c.begin(o); err != nil {
+		k.drop()
+		return err
+	}
 	defer c.fences.end(o.key)
 	if err := k.lock(ctx); err != nil {
 		return err

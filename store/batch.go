@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -122,6 +123,32 @@ func Fill(ctx context.Context, s Store, key string, e Entry) (stored bool, err e
 		return false, nil
 	case err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrCorrupt):
 		return false, err
+	}
+	if err := s.Set(ctx, key, e); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// Replace stores e in s unless s holds an entry of key that is neither older nor
+// old, the one that the caller has read; by its Replace where it has one. Otherwise
+// it fills, and reads, compares and writes where that was refused, which is not
+// atomic: the caller must keep other writers of the key away meanwhile.
+func Replace(ctx context.Context, s Store, key string, old, e Entry) (stored bool, err error) {
+	if r, ok := s.(Replacer); ok {
+		return r.Replace(ctx, key, old, e)
+	}
+	if stored, err = Fill(ctx, s, key, e); stored || err != nil {
+		return stored, err
+	}
+	now, err := s.Get(ctx, key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Fill(ctx, s, key, e)
+	case err != nil:
+		return false, err
+	case now.Version != old.Version || !bytes.Equal(now.Value, old.Value):
+		return false, nil
 	}
 	if err := s.Set(ctx, key, e); err != nil {
 		return false, err

@@ -54,6 +54,26 @@ type Tombstoner interface {
 	TombstoneTTL() time.Duration
 }
 
+// Replacer is a store that holds entries whose age it cannot tell (in Redis: plain
+// values), so that a Fill keeps them, and that can replace one of them all the same
+// if it is still the one that the caller has read.
+type Replacer interface {
+	// Replace stores e where Fill would, and also where the store still holds old:
+	// an entry of the same version and value. It is one step. It reports whether e
+	// is now stored.
+	Replace(ctx context.Context, key string, old, e Entry) (stored bool, err error)
+}
+
+// Toucher is a store that renews the deadlines of an entry without its value
+// being sent.
+type Toucher interface {
+	// Touch gives key's entry the deadlines and version of e, if it is still old:
+	// of the same version, and where that is 0 of the same value. e has no value. It
+	// is one step. It reports whether it did so; false is also the answer of a store
+	// that cannot do it for this entry.
+	Touch(ctx context.Context, key string, old, e Entry) (touched bool, err error)
+}
+
 // Scanner is a store that can list its keys.
 type Scanner interface {
 	// Scan yields every live key that begins with prefix, in no particular

@@ -30,6 +30,8 @@ var (
 	_ store.BatchSetter  = (*Store)(nil)
 	_ store.BatchDeleter = (*Store)(nil)
 	_ store.Filler       = (*Store)(nil)
+	_ store.Replacer     = (*Store)(nil)
+	_ store.Toucher      = (*Store)(nil)
 	_ store.Scanner      = (*Store)(nil)
 	_ store.Clearer      = (*Store)(nil)
 	_ store.Syncer       = (*Store)(nil)
@@ -243,6 +245,28 @@ func (s *Store) Fill(ctx context.Context, key string, e store.Entry) (stored boo
 		return err
 	})
 	return stored && err == nil, err
+}
+
+// Replace implements store.Replacer, by store.Replace. It counts as a Fill.
+func (s *Store) Replace(ctx context.Context, key string, old, e store.Entry) (stored bool, err error) {
+	err = s.do(ctx, OpFill, key, func() (err error) {
+		stored, err = store.Replace(ctx, s.inner, key, old, e)
+		return err
+	})
+	return stored && err == nil, err
+}
+
+// Touch implements store.Toucher where the inner store does. It counts as a Fill.
+func (s *Store) Touch(ctx context.Context, key string, old, e store.Entry) (touched bool, err error) {
+	inner, ok := s.inner.(store.Toucher)
+	if !ok {
+		return false, nil
+	}
+	err = s.do(ctx, OpFill, key, func() (err error) {
+		touched, err = inner.Touch(ctx, key, old, e)
+		return err
+	})
+	return touched && err == nil, err
 }
 
 // Scan implements store.Scanner, by store.Scan. An error with AfterOp comes
