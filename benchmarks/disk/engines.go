@@ -22,8 +22,12 @@ import (
 type engine interface {
 	// get appends the value of key to dst. It reports whether there is one.
 	get(dst []byte, key []byte) ([]byte, bool, error)
+	// own returns the value of key in memory of the caller's own.
+	own(key []byte) ([]byte, bool, error)
 	put(key, value []byte) error
-	// load writes keys [0, n), in the order that suits the engine best.
+	// load writes keys [0, n) to an empty store, each once and in ascending order,
+	// in the way that the engine's authors made for it. When it returns all of
+	// them are on the disk, and a get finds them.
 	load(n int, key, value func(i int) []byte) error
 	// flush makes what was written durable and as fast to read as it gets.
 	flush() error
@@ -34,6 +38,12 @@ type engine interface {
 type settings struct {
 	sync bool // each put is on the disk when it returns
 }
+
+// The peers' owned copy: a get that allocates what it returns.
+func (e *pebbleDB) own(key []byte) ([]byte, bool, error) { return e.get(nil, key) }
+func (e *bolt) own(key []byte) ([]byte, bool, error)     { return e.get(nil, key) }
+func (e *badgerDB) own(key []byte) ([]byte, bool, error) { return e.get(nil, key) }
+func (e *files) own(key []byte) ([]byte, bool, error)    { return e.get(nil, key) }
 
 type opener func(dir string, s settings) (engine, error)
 
@@ -70,6 +80,14 @@ func (e strata) get(dst, key []byte) ([]byte, bool, error) {
 	return dst, err == nil, err
 }
 
+func (e strata) own(key []byte) ([]byte, bool, error) {
+	en, err := e.s.Get(ctx, string(key))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, false, nil
+	}
+	return en.Value, err == nil, err
+}
+
 func (e strata) put(key, value []byte) error {
 	return e.s.Set(ctx, string(key), store.Entry{Value: value})
 }
@@ -94,12 +112,10 @@ type pebbleDB struct {
 }
 
 func openPebble(dir string, set settings) (engine, error) {
-	filter := pebble.LevelOptions{}
 	opts := &pebble.Options{
 		Cache:  pebble.NewCache(256 << 20),
 		Logger: quiet{},
 	}
-	_ = filter
 	defer opts.Cache.Unref()
 	db, err := pebble.Open(dir, opts)
 	w := pebble.NoSync
@@ -129,7 +145,8 @@ func (e *pebbleDB) get(dst, key []byte) ([]byte, bool, error) {
 
 func (e *pebbleDB) put(key, value []byte) error { return e.db.Set(key, value, e.write) }
 
-// load writes sorted tables and ingests them, which is what pebble does fastest.
+// load writes a sorted table and ingests it, which is what pebble does fastest.
+// The keys come in order: pebble has nothing to sort.
 func (e *pebbleDB) load(n int, key, value func(int) []byte) error {
 	name := e.dir + "-ingest.sst"
 	f, err := vfs.Default.Create(name, vfs.WriteCategoryUnspecified)
@@ -331,13 +348,15 @@ func (e *files) put(key, value []byte) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// load writes all files and then has the system put all that is dirty on the
+// disk, which costs less than a sync of each.
 func (e *files) load(n int, key, value func(int) []byte) error {
 	for i := range n {
 		if err := e.put(key(i), value(i)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return syncDisk(e.dir)
 }
 
 func (e *files) flush() error { return nil }

@@ -15,3 +15,8 @@ func datasync(f *os.File) error {
 		return os.NewSyscallError("fdatasync", err)
 	}
 }
+
+func writeBack(f *os.File, off, n int64) {
+	const begin = 2 // SYNC_FILE_RANGE_WRITE
+	_ = syscall.SyncFileRange(int(f.Fd()), off, n, begin)
+}

@@ -24,6 +24,10 @@ type File interface {
 	// Datasync makes the data durable, and of the metadata only what reading
 	// the data needs. It is cheaper than Sync where the size did not change.
 	Datasync() error
+	// WriteBack tells the system to begin writing n bytes from off to the disk
+	// now, rather than when somebody syncs. It does not wait, promises nothing,
+	// and its errors show in the next sync.
+	WriteBack(off, n int64)
 	// Size returns the file's present size in bytes.
 	Size() (int64, error)
 	// Truncate cuts or extends the file to size bytes.

@@ -27,30 +27,9 @@ func (s *Store) GetMany(ctx context.Context, keys []string) (map[string]store.En
 	if err := s.check(ctx, op, ""); err != nil {
 		return out, err
 	}
-	var be *store.BatchError
 	segs := s.hold() // so that what is found stays until it is read
 	defer release(segs)
-	places := make([]place, 0, len(keys))
-	for i, key := range keys {
-		if i%256 == 0 && ctx.Err() != nil {
-			return out, s.error(op, "", ctx.Err())
-		}
-		if err := s.checkKey(ctx, op, key); err != nil {
-			be = be.Add(key, err)
-			continue
-		}
-		p := segment.NewProbe(segment.HashKey(s.seed, key))
-		f, ok, err := s.locate(segs, &p, key)
-		switch {
-		case err != nil:
-			be = be.Add(key, s.readError(op, key, err))
-		case !ok:
-			s.n.miss(p.Hi)
-		default:
-			places = append(places, place{key, p.Hi, f})
-		}
-	}
-	slices.SortFunc(places, func(a, b place) int { return cmp.Compare(a.order(), b.order()) })
+	places, be := s.places(ctx, segs, keys)
 	for i := range places {
 		if i%256 == 0 && ctx.Err() != nil {
 			return out, s.error(op, "", ctx.Err())
@@ -72,6 +51,31 @@ func (s *Store) GetMany(ctx context.Context, keys []string) (map[string]store.En
 		}
 	}
 	return out, be.ErrOrNil()
+}
+
+// places looks keys up and returns those that are there, in the order in which
+// to read them.
+func (s *Store) places(ctx context.Context, segs []*seg, keys []string) (places []place, be *store.BatchError) {
+	const op = "getmany"
+	places = make([]place, 0, len(keys))
+	for _, key := range keys {
+		if err := s.checkKey(ctx, op, key); err != nil {
+			be = be.Add(key, err)
+			continue
+		}
+		p := segment.NewProbe(segment.HashKey(s.seed, key))
+		f, ok, err := s.locate(segs, &p, key)
+		switch {
+		case err != nil:
+			be = be.Add(key, s.readError(op, key, err))
+		case !ok:
+			s.n.miss(p.Hi)
+		default:
+			places = append(places, place{key, p.Hi, f})
+		}
+	}
+	slices.SortFunc(places, func(a, b place) int { return cmp.Compare(a.order(), b.order()) })
+	return places, be
 }
 
 // order sorts places by file and position.

@@ -54,7 +54,7 @@ func (s *Store) Load(ctx context.Context, entries iter.Seq2[string, store.Entry]
 			}
 			continue
 		}
-		if err := l.add(key, e); err != nil {
+		if err := l.add(key, &e); err != nil {
 			l.abort()
 			return s.writeError(op, key, err)
 		}
@@ -71,44 +71,13 @@ type loader struct {
 	ctx     context.Context
 	seq     uint64 // of the first segment
 	cur     *chunk
-	writing chan error // of the chunk being written; nil: none
+	spare   *chunk     // written, to be used again
+	busy    *chunk     // being written
+	writing chan error // of it; nil: none
 	added   []*seg     // newest first
 	older   []*seg
 	dead    []superseded
 	count   uint64
-}
-
-// chunk is what becomes one segment.
-type chunk struct {
-	slabs [][]loadRow // of slabRows each, so that growing copies nothing
-	order []loadRef
-	bytes int64
-}
-
-const slabRows = 4096
-
-type loadRow struct {
-	key string
-	e   store.Entry
-}
-
-// loadRef is what is sorted: rows are large.
-type loadRef struct {
-	hash segment.Hash
-	n    uint32 // in order of arrival
-}
-
-func (c *chunk) row(n uint32) *loadRow { return &c.slabs[n/slabRows][n%slabRows] }
-
-func (c *chunk) add(h segment.Hash, key string, e store.Entry) {
-	n := len(c.order)
-	if n%slabRows == 0 {
-		c.slabs = append(c.slabs, make([]loadRow, 0, slabRows))
-	}
-	last := &c.slabs[len(c.slabs)-1]
-	*last = append(*last, loadRow{key, e})
-	c.order = append(c.order, loadRef{h, uint32(n)})
-	c.bytes += int64(segment.RowBytes(len(key), len(e.Value)))
 }
 
 // begin takes sequences for the segments, so that they are newer than all that
@@ -140,9 +109,11 @@ func (l *loader) begin() error {
 	return nil
 }
 
-func (l *loader) add(key string, e store.Entry) error {
+func (l *loader) add(key string, e *store.Entry) error {
 	if l.cur == nil {
-		l.cur = &chunk{}
+		if l.cur, l.spare = l.spare, nil; l.cur == nil {
+			l.cur = newChunk()
+		}
 	}
 	l.cur.add(segment.HashKey(l.s.seed, key), key, e)
 	if l.cur.bytes >= min(loadBytes, l.s.maxOutput()) {
@@ -161,7 +132,7 @@ func (l *loader) flush() error {
 		return store.ErrTooLarge
 	}
 	c, done := l.cur, make(chan error, 1)
-	l.cur, l.writing = nil, done
+	l.cur, l.busy, l.writing = nil, c, done
 	go func() { done <- l.segment(c, seq) }()
 	return nil
 }
@@ -172,16 +143,16 @@ func (l *loader) join() error {
 		return nil
 	}
 	err := <-l.writing
-	l.writing = nil
+	l.busy.reset()
+	l.spare, l.busy, l.writing = l.busy, nil, nil
 	return err
 }
 
 // segment writes a chunk as a segment.
 func (l *loader) segment(c *chunk, seq uint64) error {
 	s := l.s
-	sortRefs(c.order)
 	w, err := segment.Create(s.fs, kvDir, segment.WriterOptions{
-		ID: s.newID(), Seed: s.seed, Rows: len(c.order), Now: time.Now().UnixMicro(), MinSeq: seq, MaxSeq: seq,
+		ID: s.newID(), Seed: s.seed, Rows: c.rows, Now: time.Now().UnixMicro(), MinSeq: seq, MaxSeq: seq,
 	})
 	if err != nil {
 		return err
@@ -199,16 +170,6 @@ func (l *loader) segment(c *chunk, seq uint64) error {
 	return nil
 }
 
-// sortRefs sorts by hash, and the rows of one key latest first.
-func sortRefs(order []loadRef) {
-	slices.SortFunc(order, func(a, b loadRef) int {
-		if c := a.hash.Compare(b.hash); c != 0 {
-			return c
-		}
-		return cmp.Compare(b.n, a.n) // the last of a key first
-	})
-}
-
 func (l *loader) write(w *segment.Writer, c *chunk) (err error) {
 	defer func(old bool) {
 		debug.SetPanicOnFault(old)
@@ -217,34 +178,44 @@ func (l *loader) write(w *segment.Writer, c *chunk) (err error) {
 		}
 	}(debug.SetPanicOnFault(true))
 	now := time.Now().UnixMicro()
-	stamp := l.s.stamps(len(c.order))
+	stamp := l.s.stamps(c.rows)
 	var row segment.Row
-	for i, ref := range c.order {
-		r := c.row(ref.n)
-		if i > 0 && ref.hash == c.order[i-1].hash && r.key == c.row(c.order[i-1].n).key {
-			continue
-		}
-		if i%1024 == 0 && l.ctx.Err() != nil {
+	for n := range c.buckets {
+		if l.ctx.Err() != nil {
 			return l.ctx.Err()
 		}
-		p := segment.NewProbe(ref.hash)
-		hides := l.s.supersedes(l.added, &p, &l.dead) || l.s.supersedes(l.older, &p, &l.dead)
-		row = segment.Row{
-			Hash: ref.hash, Value: r.e.Value, Expires: journal.Micros(r.e.Expires), Fresh: journal.Micros(r.e.FreshUntil()),
-			Written: stamp + int64(i), Version: r.e.Version, Codec: r.e.Codec,
-		}
-		row.SetKey(r.key, r.e.Tags)
-		if row.Expires <= now {
-			if !hides {
+		refs := c.sorted(n)
+		for i := range refs {
+			r := &refs[i]
+			if i > 0 && r.hash == refs[i-1].hash && r.key() == refs[i-1].key() {
 				continue
 			}
-			row.Kind, row.Value, row.Expires, row.Fresh = segment.KindDeleted, nil, journal.Never, journal.Never
-		}
-		if err := w.Append(&row); err != nil {
-			return err
+			hides := l.hides(r.hash)
+			c.fill(r, &row)
+			row.Written = stamp
+			stamp++
+			if row.Expires <= now {
+				if !hides {
+					continue
+				}
+				row.Kind, row.Value, row.Expires, row.Fresh = segment.KindDeleted, nil, journal.Never, journal.Never
+			}
+			if err := w.Append(&row); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// hides reports whether something older may have a row of the hash, and notes it
+// as dead.
+func (l *loader) hides(h segment.Hash) bool {
+	if len(l.added)+len(l.older) == 0 {
+		return false
+	}
+	p := segment.NewProbe(h)
+	return l.s.supersedes(l.added, &p, &l.dead) || l.s.supersedes(l.older, &p, &l.dead)
 }
 
 // end makes the segments live, where their sequences put them.

@@ -16,6 +16,7 @@ type memtable struct {
 	shards [memShards]memShard
 	bytes  atomic.Int64 // appended to the journal for it
 	count  atomic.Int64 // keys
+	live   atomic.Int64 // keys that are not tombstones
 	first  uint64       // sequence of its first journal record, or less
 	end    uint64       // of the first record after it; set when it is frozen
 }
@@ -40,6 +41,14 @@ type memEntry struct {
 	tags           []string
 }
 
+// live is 1 for an entry that is no tombstone, as a number to add up.
+func (e *memEntry) live() int64 {
+	if e == nil || e.kind == segment.KindDeleted {
+		return 0
+	}
+	return 1
+}
+
 func newMemtable(first uint64) *memtable { return &memtable{first: first} }
 
 func (m *memtable) shard(h segment.Hash) *memShard { return &m.shards[h.Lo%memShards] }
@@ -61,10 +70,13 @@ func (m *memtable) put(key string, e *memEntry) {
 	if s.m == nil {
 		s.m = make(map[string]*memEntry)
 	}
-	before := len(s.m)
+	old := s.m[key]
 	s.m[key] = e
-	m.count.Add(int64(len(s.m) - before))
 	s.mu.Unlock()
+	if old == nil {
+		m.count.Add(1)
+	}
+	m.live.Add(e.live() - old.live())
 }
 
 // memRow is an entry with its key.

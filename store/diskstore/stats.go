@@ -28,9 +28,11 @@ type readCounters struct {
 func (c *counters) hit(spread uint64)  { c.reads[spread%guardSlots].hits.Add(1) }
 func (c *counters) miss(spread uint64) { c.reads[spread%guardSlots].misses.Add(1) }
 
-// Stats returns the counters and sizes. Entries counts a key that is in memory
-// and in a segment twice until the memory is sealed, and expired entries until
-// compaction has dropped them. Extra holds:
+// Stats returns the counters and sizes, without looking anything up. Entries is
+// exact once all is sealed and compacted. Until then a key that was replaced in
+// memory counts twice, one that was deleted there still counts, and expired
+// entries count until compaction has dropped them; Scan counts exactly. Extra
+// holds:
 //
 //	segments             live segments
 //	memory_entries       entries that are not yet sealed
@@ -55,9 +57,9 @@ func (s *Store) Stats() store.Stats {
 		out.Hits += s.n.reads[i].hits.Load()
 		out.Misses += s.n.reads[i].misses.Load()
 	}
-	memory := st.mem.count.Load()
+	memory := st.mem.live.Load()
 	for _, m := range st.frozen {
-		memory += m.count.Load()
+		memory += m.live.Load()
 	}
 	var size, dead, expired, lost int64
 	for _, g := range st.segs {

@@ -65,6 +65,9 @@ type indexWriter struct {
 	groups  []byte
 	extras  []byte
 	codecs  map[string]uint8
+	last    string // the codec asked for last, and its number
+	lastID  uint8
+	known   bool
 	names   []byte
 	expiry  Expiry
 	secs    [numSections]section
@@ -89,6 +92,15 @@ func newIndexWriter(fsys vfs.FS, dir string, opts WriterOptions) (*indexWriter, 
 
 // codec returns the number of a codec's name.
 func (x *indexWriter) codec(name string) uint8 {
+	if name == x.last && x.known {
+		return x.lastID
+	}
+	x.last, x.known = name, true
+	x.lastID = x.codecID(name)
+	return x.lastID
+}
+
+func (x *indexWriter) codecID(name string) uint8 {
 	if id, ok := x.codecs[name]; ok {
 		return id
 	}
@@ -195,9 +207,6 @@ func (x *indexWriter) finish(m *Meta) error {
 	x.out.Write(x.sums)
 	if err := x.out.flush(); err != nil {
 		return err
-	}
-	if x.out.settle(); x.out.err != nil {
-		return x.out.err
 	}
 	m.IndexSize = x.out.off
 	head := x.header(m)

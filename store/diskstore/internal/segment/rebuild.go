@@ -95,7 +95,6 @@ func Rebuild(fsys vfs.FS, dir string, meta Meta) (Meta, error) {
 	b := &rebuilder{pq: data.Data, seed: f.meta[metaSeed]}
 	if err := b.run(fsys, dir, f, &meta); err != nil {
 		if b.ix != nil {
-			b.ix.out.settle()
 			_ = b.ix.file.Close()
 			_ = fsys.Remove(IndexName(dir, meta.ID) + TempSuffix)
 		}

@@ -90,6 +90,10 @@ func Create(fsys vfs.FS, dir string, opts WriterOptions) (*Writer, error) {
 		return nil, err
 	}
 	w.page = make([]byte, headRoom, pageBytes+pageBytes/4)
+	rows := min(opts.Rows, w.opts.GroupRows)
+	for i, c := range columns[colKey:] { // 4 bytes is the least of those that vary
+		w.cols[colKey+i] = make([]byte, 0, rows*max(c.width, 4))
+	}
 	w.out.Write([]byte(parMagic))
 	return w, nil
 }
@@ -300,11 +304,9 @@ func (w *Writer) footerMeta() []kv {
 // Abort removes what has been written, whether Finish failed or was not called.
 func (w *Writer) Abort() {
 	if w.file != nil {
-		w.out.settle()
 		_ = w.file.Close()
 	}
 	if w.ix != nil && w.ix.file != nil {
-		w.ix.out.settle()
 		_ = w.ix.file.Close()
 	}
 	for _, name := range [...]string{Name(w.dir, w.opts.ID), IndexName(w.dir, w.opts.ID)} {
