@@ -9,9 +9,14 @@ import (
 // cpuTime is what the thread has used of a processor. Reads of what is in memory
 // are measured by it: on a machine that others use too, wall time says how busy
 // they are.
-func cpuTime() time.Duration {
+func cpuTime() time.Duration { return usage(unix.RUSAGE_THREAD) }
+
+// processTime is what all threads have used.
+func processTime() time.Duration { return usage(unix.RUSAGE_SELF) }
+
+func usage(who int) time.Duration {
 	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
+	if err := unix.Getrusage(who, &u); err != nil {
 		panic(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())

@@ -29,7 +29,8 @@ func fill(t testing.TB, n int, e engine, keys, size int, vals *values) {
 
 // loads fills empty stores, and opens them again.
 func loads(t *testing.T, keys, size, rounds int) []string {
-	load, opening := newResult(title("bulk load per key", keys, size)), newResult(title("open", keys, size))
+	load, cpu := newResult(title("bulk load per key", keys, size)), newResult(title("bulk load per key, processor time", keys, size))
+	opening := newResult(title("open", keys, size))
 	space := newShare(title("bytes on the disk / bytes of keys and values", keys, size))
 	vals, dir := newValues(size), baseDir(t)
 	for r := range rounds {
@@ -40,9 +41,10 @@ func loads(t *testing.T, keys, size, rounds int) []string {
 			}
 			d := filepath.Join(dir, fmt.Sprint(engines[n].name, r))
 			e := openAt(t, n, d, settings{})
-			start := time.Now()
+			start, used := time.Now(), processTime()
 			fill(t, n, e, keys, size, vals)
 			load.add(n, time.Since(start)/time.Duration(keys))
+			cpu.add(n, (processTime()-used)/time.Duration(keys))
 			if err := e.flush(); err != nil {
 				t.Fatal(engines[n].name, err)
 			}
@@ -61,7 +63,7 @@ func loads(t *testing.T, keys, size, rounds int) []string {
 			os.RemoveAll(d)
 		}
 	}
-	return lines(load, opening, space)
+	return lines(load, cpu, opening, space)
 }
 
 func dirSize(dir string) (n int64) {

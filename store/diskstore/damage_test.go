@@ -1,8 +1,12 @@
 package diskstore
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -389,23 +393,44 @@ func TestOpenIsBounded(t *testing.T) {
 	}
 }
 
+// FuzzManifest opens a store with a manifest whose checksum is right, whatever
+// it says: it opens or not, and all it holds can be read, verified and repaired.
 func FuzzManifest(f *testing.F) {
+	files := images(f, damagedStore(f))
+	line, _, _ := bytes.Cut(files[manifestName], []byte("\n"))
+	f.Add(line)
+	f.Add([]byte("{}"))
 	m := newManifest()
 	m.Segments = []manifestSeg{{Meta: segment.Meta{ID: 3, Rows: 5}, LostAt: 9}}
-	data, _ := m.encode()
-	f.Add(data)
-	f.Add([]byte("{}\ncrc32c 00000000\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := parseManifest(data)
+	line, _ = json.Marshal(m)
+	f.Add(line)
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if m, err := parseManifest(line); err == nil { // no fuzzer finds a checksum
+			t.Fatalf("%+v has no checksum", m)
+		}
+		data := fmt.Appendf(slices.Clone(line), "\ncrc32c %08x\n", crc32.Checksum(line, castagnoli))
+		if m, err := parseManifest(data); err == nil {
+			again, err := m.encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := parseManifest(again); err != nil {
+				t.Fatal(err)
+			}
+		}
+		image := maps.Clone(files)
+		image[manifestName] = data
+		s, err := Open("", &Options{fs: fsOf(t, image), CompactionRate: -1})
 		if err != nil {
 			return
 		}
-		again, err := m.encode()
-		if err != nil {
-			t.Fatal(err)
+		for k := range damagedKeys {
+			_, err := s.Get(ctx, fmt.Sprint("key:", k))
+			if err != nil && !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrCorrupt) {
+				t.Fatal(err)
+			}
 		}
-		if _, err := parseManifest(again); err != nil {
-			t.Fatal(err)
-		}
+		_, _ = s.Repair(ctx)
+		_ = s.Close()
 	})
 }

@@ -30,17 +30,13 @@ func (st *state) find(p *segment.Probe, key string) (f found, ok bool, err error
 			return found{mem: e}, true, nil
 		}
 	}
-	for i, g := range st.segs {
-		// The last segment holds most rows and has no other to spare: where the
-		// key is in it, its filter is a cache miss for nothing.
-		if i < len(st.segs)-1 {
-			may, err := g.MayHave(p)
-			if err != nil {
-				return f, false, err
-			}
-			if !may {
-				continue
-			}
+	for _, g := range st.segs {
+		may, err := g.MayHave(p)
+		if err != nil {
+			return f, false, err
+		}
+		if !may {
+			continue
 		}
 		if g.lostAt != 0 {
 			_, ok, err := g.Has(p.Hash)

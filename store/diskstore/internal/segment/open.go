@@ -194,6 +194,11 @@ func (r *Reader) readGroups() error {
 		return err
 	}
 	for ; len(b) > 0; b = b[groupEntry:] {
+		for off := 0; off < 48; off += 8 {
+			if le.Uint64(b[off:]) > 1<<56 { // sums with it must not overflow
+				return errLayout
+			}
+		}
 		r.groups = append(r.groups, groupInfo{
 			le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:]), le.Uint64(b[32:]), le.Uint64(b[40:]),
 		})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"runtime/debug"
 	"sort"
 	"testing"
 
@@ -357,65 +356,4 @@ func TestWriterFaults(t *testing.T) {
 		}
 	}
 	t.Error("40 faults and still failing")
-}
-
-func FuzzRebuild(f *testing.F) {
-	fsys := vfs.Mem()
-	rows, _ := testRows(40, func(i int) int { return i })
-	writeRows(f, fsys, 1, rows)
-	data, _ := vfs.ReadFile(fsys, Name("kv", 1), 1<<30)
-	f.Add(data)
-	f.Add([]byte("PAR1PAR1"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		fsys := vfs.Mem()
-		_ = fsys.MkdirAll("kv")
-		_ = vfs.WriteFile(fsys, "kv", "kv/t", Name("kv", 1), data)
-		m, _, err := Describe(fsys, "kv", 1)
-		if err != nil {
-			return
-		}
-		if m, err = Rebuild(fsys, "kv", m); err != nil {
-			return
-		}
-		r, err := Open(fsys, "kv", m)
-		if err != nil {
-			t.Fatalf("rebuilt index does not open: %v", err)
-		}
-		defer r.Release()
-		for i := range r.Rows() {
-			l, _, err := r.Row(i)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var it Item
-			if r.Read(&l, &it) == nil {
-				it.Check(it.Value)
-			}
-		}
-	})
-}
-
-func FuzzIndex(f *testing.F) {
-	fsys := vfs.Mem()
-	rows, keys := testRows(40, func(i int) int { return i })
-	m := writeRows(f, fsys, 1, rows)
-	data, _ := vfs.ReadFile(fsys, IndexName("kv", 1), 1<<30)
-	f.Add(data)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-		_ = vfs.WriteFile(fsys, "kv", "kv/t", IndexName("kv", 1), data)
-		r, err := Open(fsys, "kv", m)
-		if err != nil {
-			return
-		}
-		defer r.Release()
-		for _, key := range keys {
-			p := NewProbe(HashKey(testSeed, key))
-			_, _ = r.MayHave(&p)
-			if l, ok, err := r.Find(&p, key); ok && err == nil {
-				var it Item
-				_ = r.Read(&l, &it)
-			}
-		}
-	})
 }
