@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,9 @@ var setters = map[string]setter{
 	"write":       setWrite,
 	"wire":        setWire,
 }
+
+// Fields returns the names of the fields that a rule has in YAML, sorted.
+func Fields() []string { return slices.Sorted(maps.Keys(setters)) }
 
 // unknownField says what an unknown field may have been meant to be.
 func unknownField(name string) string {

@@ -30,7 +30,19 @@ func (a *app) configCommand() *cobra.Command {
 		Args: between(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error { return a.configShow() },
 	}
-	return group("config", "Write and show configurations", initial, show)
+	schema := &cobra.Command{
+		Use: "schema", Short: "Print a JSON Schema of strata.yaml, for editors",
+		Long: "Print a JSON Schema of strata.yaml, by which an editor completes and checks it.\nWith the YAML language server, begin the file with\n# yaml-language-server: $schema=strata.schema.json",
+		Args: between(0, 0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			b, err := config.Schema()
+			if err == nil {
+				_, err = fmt.Fprintf(a.out, "%s\n", b)
+			}
+			return fail(err)
+		},
+	}
+	return group("config", "Write and show configurations", initial, show, schema)
 }
 
 func (a *app) configInit(path string, force bool) error {

@@ -60,22 +60,37 @@ func (a *app) getCommand() *cobra.Command {
 		Long: "Print a value. Text is printed with a line feed behind it; anything else needs\n--raw, which prints the bytes as they are, or --json, which gives them in base64.",
 		Args: between(1, 1, "one KEY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, false, func(s *session) error { return a.get(s, args[0], raw) })
+			return a.atServer(cmd, func(r *remote) error {
+				value, expires, err := r.entry(args[0])
+				if err != nil {
+					return err
+				}
+				return a.show(args[0], &store.Entry{Value: value, Expires: expires}, raw)
+			}, func() error {
+				return a.with(cmd, false, func(s *session) error { return a.get(s, args[0], raw) })
+			})
 		},
 	}
 	c.Flags().BoolVar(&raw, "raw", false, "print exactly the bytes of the value")
-	return withTimeout(c)
+	return withAddr(withTimeout(c))
 }
 
 func (a *app) get(s *session, key string, raw bool) error {
 	e, err := s.Store().Get(s.ctx, key)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return &failure{exitNotFound, fmt.Errorf("there is no value under %q", key)}
+		return notThere(key)
 	case err != nil:
 		return fail(err)
+	}
+	return a.show(key, &e, raw)
+}
+
+// show prints an entry's value.
+func (a *app) show(key string, e *store.Entry, raw bool) (err error) {
+	switch {
 	case a.json:
-		return a.printJSON(infoOf(key, &e, true))
+		return a.printJSON(infoOf(key, e, true))
 	case raw:
 		_, err = a.out.Write(e.Value)
 	case printable(string(e.Value)) != string(e.Value) && !isText(e.Value):
@@ -124,12 +139,22 @@ func (a *app) setCommand() *cobra.Command {
 				}
 				e.Value = b
 			}
-			return a.with(cmd, true, func(s *session) error { return a.set(s, args[0], e, ttl) })
+			return a.atServer(cmd, func(r *remote) error {
+				if len(tags) > 0 {
+					return usage("--tag needs the tiers: the Redis protocol has no tags")
+				}
+				if e.Expires.IsZero() {
+					return fail(r.Set(r.ctx, args[0], e.Value, 0).Err())
+				}
+				return fail(r.Set(r.ctx, args[0], e.Value, time.Until(e.Expires)).Err())
+			}, func() error {
+				return a.with(cmd, true, func(s *session) error { return a.set(s, args[0], e, ttl) })
+			})
 		},
 	}
 	c.Flags().StringVar(&ttl, "ttl", "", "time to live, such as 5m (default: the rule's)")
 	c.Flags().StringSliceVar(&tags, "tag", nil, "tag to invalidate the value by; may be repeated")
-	return withTimeout(c)
+	return withAddr(withTimeout(c))
 }
 
 // setDeadline applies --ttl.
@@ -153,19 +178,69 @@ func (a *app) set(s *session, key string, e store.Entry, _ string) error {
 }
 
 func (a *app) delCommand() *cobra.Command {
-	return withTimeout(&cobra.Command{
+	return withAddr(withTimeout(&cobra.Command{
 		Use: "del KEY...", Aliases: []string{"delete", "rm"}, Short: "Remove values",
 		Long: "Remove the values of keys from every tier. A key that is not there is no error.",
 		Args: between(1, -1, "at least one KEY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.with(cmd, true, func(s *session) error {
-				if err := s.Delete(s.ctx, args...); err != nil {
-					return fail(err)
-				}
-				return fail(errors.Join(s.Flush(s.ctx), s.faults.err()))
+			return a.atServer(cmd, func(r *remote) error { return fail(r.Del(r.ctx, args...).Err()) }, func() error {
+				return a.with(cmd, true, func(s *session) error {
+					if err := s.Delete(s.ctx, args...); err != nil {
+						return fail(err)
+					}
+					return fail(errors.Join(s.Flush(s.ctx), s.faults.err()))
+				})
 			})
 		},
-	})
+	}))
+}
+
+func (a *app) ttlCommand() *cobra.Command {
+	return withAddr(withTimeout(&cobra.Command{
+		Use: "ttl KEY", Short: "Print how long a value still lives",
+		Long: "Print what is left of a value's time to live, or never. The exit code is 3 if\nthere is no value.",
+		Args: between(1, 1, "one KEY"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.atServer(cmd, func(r *remote) error {
+				_, expires, err := r.entry(args[0])
+				if err != nil {
+					return err
+				}
+				return a.ttl(args[0], expires)
+			}, func() error {
+				return a.with(cmd, false, func(s *session) error {
+					e, err := s.Store().Get(s.ctx, args[0])
+					switch {
+					case errors.Is(err, store.ErrNotFound):
+						return notThere(args[0])
+					case err != nil:
+						return fail(err)
+					}
+					return a.ttl(args[0], e.FreshUntil())
+				})
+			})
+		},
+	}))
+}
+
+// ttlInfo is a deadline in JSON.
+type ttlInfo struct {
+	Key     string     `json:"key"`
+	Expires *time.Time `json:"expires"`
+	Seconds *float64   `json:"seconds"`
+}
+
+func (a *app) ttl(key string, expires time.Time) error {
+	if !a.json {
+		_, err := fmt.Fprintln(a.out, until(expires, time.Now()))
+		return fail(err)
+	}
+	info := ttlInfo{Key: key, Expires: deadline(expires)}
+	if !expires.IsZero() {
+		left := time.Until(expires).Seconds()
+		info.Seconds = &left
+	}
+	return a.printJSON(info)
 }
 
 func (a *app) scanCommand() *cobra.Command {
@@ -179,12 +254,32 @@ func (a *app) scanCommand() *cobra.Command {
 			if len(args) > 0 {
 				prefix = args[0]
 			}
-			return a.with(cmd, false, func(s *session) error { return a.scan(s, prefix, limit, long) })
+			return a.atServer(cmd, func(r *remote) error { return a.scanServer(r, prefix, limit, long) }, func() error {
+				return a.with(cmd, false, func(s *session) error { return a.scan(s, prefix, limit, long) })
+			})
 		},
 	}
 	c.Flags().IntVar(&limit, "limit", 0, "stop after so many keys; 0: no limit")
 	c.Flags().BoolVarP(&long, "long", "l", false, "with size, what is left of the time to live, and codec")
-	return withTimeout(c)
+	return withAddr(withTimeout(c))
+}
+
+func (a *app) scanServer(r *remote, prefix string, limit int, long bool) error {
+	enc := json.NewEncoder(a.out)
+	enc.SetEscapeHTML(false)
+	return r.keys(prefix, limit, func(key string) error {
+		if !long {
+			return a.printKey(enc, key)
+		}
+		value, expires, err := r.entry(key)
+		if f := (*failure)(nil); errors.As(err, &f) && f.code == exitNotFound {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return a.printEntry(enc, key, &store.Entry{Value: value, Expires: expires})
+	})
 }
 
 func (a *app) scan(s *session, prefix string, limit int, long bool) error {
@@ -208,11 +303,7 @@ func (a *app) scan(s *session, prefix string, limit int, long bool) error {
 // scanned prints one key.
 func (a *app) scanned(s *session, enc *json.Encoder, key string, long bool) error {
 	if !long {
-		if a.json {
-			return fail(enc.Encode(map[string]string{"key": key}))
-		}
-		_, err := fmt.Fprintln(a.out, printable(key))
-		return fail(err)
+		return a.printKey(enc, key)
 	}
 	e, err := s.Store().Get(s.ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
@@ -221,9 +312,21 @@ func (a *app) scanned(s *session, enc *json.Encoder, key string, long bool) erro
 	if err != nil {
 		return fail(err)
 	}
+	return a.printEntry(enc, key, &e)
+}
+
+func (a *app) printKey(enc *json.Encoder, key string) error {
 	if a.json {
-		return fail(enc.Encode(infoOf(key, &e, false)))
+		return fail(enc.Encode(map[string]string{"key": key}))
 	}
-	_, err = fmt.Fprintf(a.out, "%10s  %12s  %-10s  %s\n", size(int64(len(e.Value))), until(e.Expires, time.Now()), or(e.Codec, "-"), printable(key))
+	_, err := fmt.Fprintln(a.out, printable(key))
+	return fail(err)
+}
+
+func (a *app) printEntry(enc *json.Encoder, key string, e *store.Entry) error {
+	if a.json {
+		return fail(enc.Encode(infoOf(key, e, false)))
+	}
+	_, err := fmt.Fprintf(a.out, "%10s  %12s  %-10s  %s\n", size(int64(len(e.Value))), until(e.Expires, time.Now()), or(e.Codec, "-"), printable(key))
 	return fail(err)
 }
