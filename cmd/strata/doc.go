@@ -1,13 +1,17 @@
 // Command strata looks into caches, and checks what governs them.
 //
+//	strata serve                    put the tiers behind the Redis protocol
 //	strata policy check FILE        is the policy valid, and what does it say
 //	strata policy test KEY...       which rule a key has, and why
 //	strata config init [FILE]       write a configuration with everything explained
 //	strata config show              the settings in force, and where each came from
+//	strata config schema            a JSON Schema of strata.yaml, for editors
 //	strata get KEY                  print a value
 //	strata set KEY VALUE            store a value
 //	strata del KEY...               remove values
 //	strata scan [PREFIX]            list keys
+//	strata ttl KEY                  how long a value still lives
+//	strata top --addr ADDR          watch what a server does
 //	strata explain KEY              where a key lies, and why
 //	strata stats                    what the tiers hold
 //	strata disk ls                  the files of a directory
@@ -19,7 +23,8 @@
 //
 // The tiers are those of a strata.yaml (--config, $STRATA_CONFIG, or the one in
 // the working directory) and of the environment; --dir names the directory of a
-// disk tier. Commands that only read open it beside a running program.
+// disk tier. Commands that only read open it beside a running program. With --addr,
+// get, set, del, scan and ttl ask a running server instead.
 //
 // Output is for people, and JSON with --json. Errors go to standard error, one
 // line each. The exit code is 0, or 1 where something failed, 2 where the
