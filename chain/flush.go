@@ -153,7 +153,7 @@ func (q *queue) send(ctx context.Context, batch []delivery) {
 	}
 	q.sendDeletes(ctx, deletes)
 	q.sendSets(ctx, sets, store.SetMany)
-	q.sendSets(ctx, fills, store.FillMany) // another process may have written since
+	q.sendSets(ctx, fills, store.SetNewer) // another process may have written since
 }
 
 func (q *queue) sendSets(ctx context.Context, ds []*delivery, write func(context.Context, store.Store, map[string]store.Entry) error) {

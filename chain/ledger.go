@@ -27,6 +27,8 @@ type ledger struct {
 	keys    map[string]*inFlight
 	rewrote counter
 
+	clocked uint64 // sequence of the newest clock record; the goroutine's own
+
 	acking sync.Mutex // held while acks are taken and written
 	wake   chan struct{}
 	stop   chan struct{}
@@ -370,8 +372,7 @@ func (l *ledger) close() error {
 	empty := l.live.n == 0
 	l.mu.Unlock()
 	if err == nil && empty {
-		l.j.Rotate()
-		err = l.j.TruncateBefore(l.j.Next())
+		err = l.forgetBefore(ctx, l.j.Rotate())
 	}
 	if err = errors.Join(err, l.j.Close()); err != nil {
 		return journalError("close", "", err)

@@ -146,6 +146,31 @@ func TestReplayAdvancesTheClock(t *testing.T) {
 	noErr(t, c.Close(ctx))
 }
 
+// The journal remembers the time even when it holds nothing else: what is written
+// after the clock was set back is newer than what the run before brought to the
+// tier, and is not refused there when it is replayed.
+func TestEmptiedJournalKeepsTheTime(t *testing.T) {
+	dir, m, ctx := t.TempDir(), newMap(), context.Background()
+	ahead := uint64(time.Now().Add(time.Hour).UnixMilli()) << 16
+	m.Plant("d:other", store.Entry{Value: []byte("x"), Version: ahead, Codec: "text"})
+	c, cache, f := durable(t, dir, m, nil)
+	_, err := cache.Get(ctx, "d:other")
+	noErr(t, err)
+	f.Reset()
+	noErr(t, cache.Set(ctx, "d:k", "before"))
+	noErr(t, c.Close(ctx)) // the tier has it
+	c, cache, _ = durable(t, dir, m, nil)
+	noErr(t, cache.Set(ctx, "d:k", "after"))
+	stop(t, c)
+	c, _, f = durable(t, dir, m, nil)
+	f.Reset()
+	flush(t, c)
+	if in(m, "d:k") != "after" {
+		t.Errorf("the tier has %q", in(m, "d:k"))
+	}
+	noErr(t, c.Close(ctx))
+}
+
 // pendingVersion returns the version under which key would be flushed: it is that
 // which a reader gets.
 func pendingVersion(t testing.TB, c *chain.Chain, key string) uint64 {

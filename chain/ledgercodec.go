@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/stratacache/strata/internal/journal"
 	"github.com/stratacache/strata/store"
@@ -15,6 +14,9 @@ const (
 	opRecord   = 1 // an operation, and the tiers that are to take it
 	ackRecord  = 2 // a tier has taken operations, or later ones of their keys
 	voidRecord = 3 // operations that were given up before anybody saw them
+	// clockRecord has the latest version of the process: what is stamped in the next
+	// run must be newer, also than what the tiers have taken and the journal forgot.
+	clockRecord = 4
 )
 
 const flagDeleted = 1
@@ -65,10 +67,10 @@ func parseOp(p []byte) (l logged, err error) {
 	}
 	var micros int64
 	l.key, l.entry, micros, err = journal.ParseEntry(p)
-	if err != nil || l.key == "" || l.entry.Version == 0 || len(l.tiers) == 0 {
+	if err != nil || l.key == "" || l.entry.Version == 0 || len(l.tiers) == 0 || micros != micros*1000/1000 {
 		return l, errRecord
 	}
-	l.at = time.UnixMicro(micros).UnixNano()
+	l.at = micros * 1000
 	return l, nil
 }
 
@@ -99,6 +101,14 @@ func parseAck(p []byte) (tier string, seqs []uint64, err error) {
 		seqs, p = append(seqs, last), p[n:]
 	}
 	return names[0], seqs, nil
+}
+
+func parseClock(p []byte) (version uint64, err error) {
+	version, n := binary.Uvarint(p)
+	if n <= 0 || n != len(p) {
+		return 0, errRecord
+	}
+	return version, nil
 }
 
 func appendStrings(dst []byte, list []string) []byte {

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"reflect"
 	"sync/atomic"
@@ -25,6 +26,11 @@ func FuzzParseOp(f *testing.F) {
 			again, err := parseOp(append(appendOp(nil, &l), l.entry.Value...))
 			if err != nil || !reflect.DeepEqual(again, l) {
 				t.Errorf("%+v encodes to %+v, %v", l, again, err)
+			}
+		}
+		if v, err := parseClock(p); err == nil {
+			if again, err := parseClock(binary.AppendUvarint(nil, v)); err != nil || again != v {
+				t.Errorf("clock %d encodes to %d, %v", v, again, err)
 			}
 		}
 		if tier, seqs, err := parseAck(p); err == nil {

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 )
 
@@ -25,9 +26,24 @@ func (l *ledger) trim(ctx context.Context) error {
 		floor = l.live.first.floor
 	}
 	l.mu.Unlock()
-	err := l.j.TruncateBefore(floor)
+	err := l.forgetBefore(ctx, floor)
 	l.landed(0)
 	return err
+}
+
+// forgetBefore drops files, once the journal has the time that their records had.
+func (l *ledger) forgetBefore(ctx context.Context, floor uint64) error {
+	if floor > l.clocked {
+		t, err := l.j.Enqueue(ctx, clockRecord, binary.AppendUvarint(nil, l.c.hlc.Last()))
+		if err == nil {
+			err = l.j.Wait(ctx, t)
+		}
+		if err != nil {
+			return err
+		}
+		l.clocked = t.Seq
+	}
+	return l.j.TruncateBefore(floor)
 }
 
 // rewrite appends the live records of all files but the current one anew.

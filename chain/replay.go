@@ -107,6 +107,13 @@ func (r *replay) add(rec journal.Record) error {
 		for _, seq := range seqs {
 			r.void[seq] = true
 		}
+	case clockRecord:
+		version, err := parseClock(rec.Payload)
+		if err != nil {
+			r.damaged(rec.Seq, err)
+			return nil
+		}
+		r.c.hlc.Restore(version)
 	default:
 		return fmt.Errorf("record %d is of kind %d, which this version does not know", rec.Seq, rec.Kind)
 	}

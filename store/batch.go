@@ -172,6 +172,15 @@ func FillMany(ctx context.Context, s Store, entries map[string]Entry) error {
 	})
 }
 
+// SetNewer writes entries to s but for keys of which s holds a later version, by its
+// SetNewer where it has one and by FillMany otherwise.
+func SetNewer(ctx context.Context, s Store, entries map[string]Entry) error {
+	if n, ok := s.(NewerSetter); ok {
+		return n.SetNewer(ctx, entries)
+	}
+	return FillMany(ctx, s, entries)
+}
+
 // Scan yields the keys of s that begin with prefix; see Scanner. A store that
 // cannot list its keys yields an error for which errors.Is(err,
 // errors.ErrUnsupported) holds.

@@ -40,6 +40,14 @@ type BatchFiller interface {
 	FillMany(ctx context.Context, entries map[string]Entry) error
 }
 
+// NewerSetter is a store that can keep what is newer, many keys in one call.
+type NewerSetter interface {
+	// SetNewer is a SetMany that leaves a key alone whose entry, or remembered
+	// delete, is of a later version. Versions are compared exactly: the entries
+	// are writes, and not, as for Fill, something that was read or loaded.
+	SetNewer(ctx context.Context, entries map[string]Entry) error
+}
+
 // Tombstoner is a store, shared by several processes, that remembers deletes for
 // a while, so that what another process read or loaded before one of them is not
 // filled in after it.

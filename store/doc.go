@@ -26,7 +26,7 @@
 //
 // What a store can do beyond the four methods is an optional interface with a
 // package function that falls back, as in io/fs: [GetMany], [SetMany],
-// [DeleteMany], [Fill], [Scan], [Clear], [Sync], [StatsOf]. Call the functions, not the
+// [DeleteMany], [Fill], [SetNewer], [Scan], [Clear], [Sync], [StatsOf]. Call the functions, not the
 // interfaces.
 //
 // # Ownership

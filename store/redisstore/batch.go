@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -190,6 +191,33 @@ type write struct {
 
 // SetMany writes entries in pipelines of up to 512 keys and 4 MiB.
 func (s *Store) SetMany(ctx context.Context, entries map[string]store.Entry) error {
+	return s.setMany(ctx, entries, s.ordered.Load())
+}
+
+// SetNewer implements store.NewerSetter. Plain values do not tell their age and are
+// stored only where there is no value at all, as by Fill.
+func (s *Store) SetNewer(ctx context.Context, entries map[string]store.Entry) error {
+	framed, plain := make(map[string]store.Entry, len(entries)), make(map[string]store.Entry)
+	for key, e := range entries {
+		if is, _ := s.wire(key); is {
+			plain[key] = e
+		} else {
+			framed[key] = e
+		}
+	}
+	err, plainErr := s.setMany(ctx, framed, true), store.FillMany(ctx, s, plain)
+	be, other := (*store.BatchError)(nil), (*store.BatchError)(nil)
+	if !errors.As(err, &be) || !errors.As(plainErr, &other) {
+		return cmp.Or(err, plainErr) // at most one failed, or all did
+	}
+	for key, kerr := range other.Errs {
+		be = be.Add(key, kerr)
+	}
+	return be
+}
+
+// setMany is SetMany; ordered says whether a newer version is to stay.
+func (s *Store) setMany(ctx context.Context, entries map[string]store.Entry, ordered bool) error {
 	const op = "set"
 	if err := s.check(ctx, op); err != nil {
 		return err
@@ -200,7 +228,7 @@ func (s *Store) SetMany(ctx context.Context, entries map[string]store.Entry) err
 		size   int
 	)
 	for key, e := range entries {
-		w, err := s.prepare(ctx, key, &e)
+		w, err := s.prepare(ctx, key, &e, ordered)
 		if err != nil {
 			failed = failed.Add(key, s.fail(ctx, op, key, err))
 			continue
@@ -216,7 +244,7 @@ func (s *Store) SetMany(ctx context.Context, entries map[string]store.Entry) err
 }
 
 // prepare returns the command that Set would send for e.
-func (s *Store) prepare(ctx context.Context, key string, e *store.Entry) (write, error) {
+func (s *Store) prepare(ctx context.Context, key string, e *store.Entry, ordered bool) (write, error) {
 	if key == "" {
 		return write{}, store.ErrInvalidKey
 	}
@@ -228,7 +256,7 @@ func (s *Store) prepare(ctx context.Context, key string, e *store.Entry) (write,
 		w.cmd = redis.NewIntCmd(ctx, "unlink", name)
 	case err != nil:
 		return write{}, err
-	case v.framed && s.ordered.Load() && e.Version != 0:
+	case v.framed && ordered && e.Version != 0:
 		w.cmd = scriptCmd(ctx, "evalsha", compareAndSetScript.digest, name, compareAndSetArgs(v, setMode))
 	default:
 		w.cmd = v.setCmd(ctx, name)
