@@ -166,6 +166,11 @@ func (s *frameScanner) digits() bool {
 
 // skip reads any value.
 func (s *frameScanner) skip() error {
+	start := s.pos
+	if c, err := s.scalar(); err == nil && c.plain || c.kind == 'n' || c.kind == 't' || c.kind == 'f' {
+		return err
+	}
+	s.pos = start
 	dec := json.NewDecoder(bytes.NewReader(s.data[s.pos:]))
 	var value json.RawMessage
 	if err := dec.Decode(&value); err != nil {
