@@ -1,7 +1,6 @@
 package marshal
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -190,7 +189,7 @@ func appendDecimals(dst []byte, f float64) []byte {
 		dst = strconv.AppendFloat(dst, f, 'f', -1, 64)
 		return append(dst, ".0"...)
 	}
-	dst = roundTo10(dst, f)
+	dst = strconv.AppendFloat(dst, f, 'f', 10, 64)
 	for dst[len(dst)-1] == '0' && dst[len(dst)-2] != '.' {
 		dst = dst[:len(dst)-1]
 	}
@@ -198,25 +197,6 @@ func appendDecimals(dst []byte, f float64) []byte {
 		return append(dst[:n], "0.0"...)
 	}
 	return dst
-}
-
-// roundTo10 writes f with a point and up to ten decimals. strconv does that
-// digit by digit; the shortest form of f is ten times as quick, and the same
-// where it has no more decimals than ten and floats lie closer together than
-// 1e-10, as they do below 2^19: then no other number of ten decimals is as near.
-func roundTo10(dst []byte, f float64) []byte {
-	n := len(dst)
-	if math.Abs(f) < 1<<19 {
-		dst = strconv.AppendFloat(dst, f, 'f', -1, 64)
-		switch point := bytes.IndexByte(dst[n:], '.'); {
-		case point < 0:
-			return append(dst, ".0"...)
-		case len(dst)-n-point-1 <= 10:
-			return dst
-		}
-		dst = dst[:n]
-	}
-	return strconv.AppendFloat(dst, f, 'f', 10, 64)
 }
 
 // appendString writes s as a JSON string.

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"math/rand/v2"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -67,36 +65,6 @@ func TestFrameRefusesEmbeddedPointers(t *testing.T) {
 		B float64
 	}
 	roundTrip(t, must(t, Frame[[]good]), []good{{time.UnixMilli(5).UTC(), Whole{1.5}, 2.5}}, `{"A":{"5":1.5},"B":{"5":2.5}}`)
-}
-
-// The quick way to round to ten decimals is strconv's.
-func TestFrameRounds(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	check := func(f float64) {
-		t.Helper()
-		got := string(appendDecimals(nil, f))
-		want := strings.TrimRight(strconv.FormatFloat(f, 'f', 10, 64), "0")
-		if strings.HasSuffix(want, ".") {
-			want += "0"
-		}
-		if want == "-0.0" {
-			want = "0.0"
-		}
-		if got != want {
-			t.Fatalf("%b is written as %s, want %s", f, got, want)
-		}
-	}
-	for range 200_000 {
-		f := math.Ldexp(r.Float64()*2-1, r.IntN(50)-30)
-		check(f)
-		check(math.Round(f*1e10) / 1e10)
-		check(math.Nextafter(math.Round(f*1e10)/1e10, 1e9))
-		check(math.Round(f*100) / 100)
-	}
-	for _, f := range []float64{0, 5e-11, 4.9999999999e-11, 1e-10, 1 << 19, 1<<19 - 1e-10, 0.5, 1e-300, 12345.6789012345} {
-		check(f)
-		check(-f)
-	}
 }
 
 // A document of encoding/json means the same to Frame.
