@@ -34,9 +34,10 @@
 //
 // # Failures
 //
-// Every call returns soon after its context ends, also when it is cancelled
-// while the server does not answer. A write that was given up so may still take
-// effect. Errors of the server (OOM, READONLY, NOAUTH, LOADING) are the Err of the
+// Every call returns soon after its context ends, also when it is cancelled while
+// the server does not answer; only the first one or two writes that find it so may
+// keep a cancelled caller for the client's read timeout (two seconds), where that
+// is three seconds or less. A write that was given up may still take effect. Errors of the server (OOM, READONLY, NOAUTH, LOADING) are the Err of the
 // *store.Error, as go-redis reports them, and redis.HasErrorPrefix tells them
 // apart. A key of another type is [ErrWrongType]. Passwords are in no error.
 package redisstore

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/stratacache/strata/internal/redistest"
 	"github.com/stratacache/strata/store"
 )
@@ -21,7 +23,10 @@ func TestRatios(t *testing.T) {
 		t.Skip("skipped: set STRATA_MEASURE=1 to measure")
 	}
 	server := redistest.Start(t)
-	client := server.Client(t)
+	raw := server.Options()
+	raw.ReadTimeout = DefaultIOTimeout // as NewClient has it
+	client := redis.NewClient(raw)
+	defer func() { _ = client.Close() }()
 	framed, err := New(client, nil)
 	if err != nil {
 		t.Fatal(err)
