@@ -50,10 +50,21 @@ func (o *operation) erased() uint64 { return erasedBy(o.version, o.deleted) }
 func (s *slot) erased() uint64 { return erasedBy(s.version, s.deleted) }
 
 func erasedBy(version uint64, deleted bool) uint64 {
-	if deleted || version < clock.Millisecond {
+	if deleted || version == 0 {
 		return version
 	}
-	return version - clock.Millisecond
+	return version - 1
+}
+
+// aged returns e, which p brings, with the version that it has in t. Within one
+// millisecond the versions of two processes do not tell which came first, so what
+// was loaded gives way, in a shared tier, to every write and delete of the
+// millisecond in which the load began.
+func (t *tier) aged(e store.Entry, p *promotion) store.Entry {
+	if t.Shared && e.Version == p.stamp {
+		e.Version -= e.Version % clock.Millisecond
+	}
+	return e
 }
 
 // remembers reports whether the tier still remembers every delete since stamp. A

@@ -183,7 +183,7 @@ func (c *Chain) fillTier(ctx context.Context, p *promotion, t placed, old remnan
 		c.counts.fenced.add(1)
 		return
 	}
-	stored := true
+	stored, e := true, t.aged(e, p)
 	err := t.call(ctx, &t.writes, func(ctx context.Context) (err error) {
 		switch old.way(e) {
 		case unconditional:

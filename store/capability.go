@@ -54,8 +54,7 @@ type NewerSetter interface {
 type Tombstoner interface {
 	// DeleteVersions removes each key unless the store holds a newer version than
 	// the one given. For TombstoneTTL from then on, Fill refuses entries of the
-	// key whose versions are not of a later millisecond: within one, those of two
-	// processes do not tell which came first.
+	// key that are not newer than that version.
 	DeleteVersions(ctx context.Context, versions map[string]uint64) error
 	// TombstoneTTL is how long a delete is remembered. A fill of something that
 	// was read or loaded longer ago is not safe. 0: not at all.

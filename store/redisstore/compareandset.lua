@@ -28,8 +28,7 @@ end
 
 local new = ARGV[1]
 local oldhigh, oldlow = 0, 0 -- a bare value is of version 0
-local framed = #old >= 17 and string.sub(old, 1, 3) == '\193st'
-if framed then
+if #old >= 17 and string.sub(old, 1, 3) == '\193st' then
   if string.byte(old, 4) > 1 then
     return 0 -- a newer program's format: its version is unknown, so keep it
   end
@@ -52,14 +51,6 @@ if framed then
 end
 
 local newhigh, newlow = struct.unpack('>I4I4', new, 9)
-
--- A fill over a tombstone must have begun in a later millisecond: within one, the
--- versions of two processes do not tell which came first.
-if ARGV[4] == 'fill' and framed and string.byte(old, 17) >= 16 then
-  local newms = newhigh * 65536 + math.floor(newlow / 65536)
-  return newms > oldhigh * 65536 + math.floor(oldlow / 65536) and write() or 0
-end
-
 if newhigh ~= oldhigh then
   return newhigh > oldhigh and write() or 0
 end

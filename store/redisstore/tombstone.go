@@ -37,9 +37,8 @@ if old and not newer(ARGV[1], old) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`
 
-	// The first six bytes of a version are its millisecond.
 	plainFillSource = versionSource + `local gone = redis.call('GET', KEYS[2])
-if gone and not newer(string.sub(ARGV[3], 1, 6) .. '\0\0', string.sub(gone, 1, 6) .. '\0\0') then return 0 end
+if gone and not newer(ARGV[3], gone) then return 0 end
 local done
 if ARGV[2] == '0' then
   done = redis.call('SET', KEYS[1], ARGV[1], 'NX')
