@@ -15,10 +15,10 @@ import (
 	"github.com/stratacache/strata/store"
 )
 
-// replaceSource writes a value where the key is absent or holds what has a given
-// digest, so that the old value needs not be sent back.
+// replaceSource writes a value where the key holds what has a given digest, so that
+// the old value needs not be sent back.
 const replaceSource = `local old = redis.call('GET', KEYS[1])
-if old and redis.sha1hex(old) ~= ARGV[3] then return 0 end
+if not old or redis.sha1hex(old) ~= ARGV[3] then return 0 end
 if ARGV[2] == '0' then
   redis.call('SET', KEYS[1], ARGV[1])
 else
@@ -76,6 +76,9 @@ func (s *Store) Replace(ctx context.Context, key string, old, e store.Entry) (st
 		stored, err = s.replaceFrame(ctx, key, v, &old)
 	default:
 		stored, err = s.runBool(ctx, replaceScript, key, v.bytes, v.ttl.Milliseconds(), digest(old.Value))
+		if err == nil && !stored { // it may be gone: by its deadline, or by a delete, which fills respect
+			stored, err = s.fillPlain(ctx, key, v, e.Version)
+		}
 	}
 	if err != nil {
 		return false, s.fail(ctx, op, key, err)
