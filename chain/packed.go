@@ -46,6 +46,9 @@ type Peeker interface {
 	// SetCopy is Set for a key and value that stay the caller's. Where the value
 	// goes nowhere but into a memory tier that packs, it allocates nothing.
 	SetCopy(ctx context.Context, key string, e store.Entry) error
+	// Count returns the number of keys that Scan lists, with less ado where the
+	// chain is memory only.
+	Count(ctx context.Context) (int64, error)
 }
 
 var _ Peeker = (*view)(nil)
@@ -112,4 +115,20 @@ func (v *view) setPacked(key string, e *store.Entry) bool {
 	s.mu.Unlock()
 	c.flights.forget(key, end)
 	return true
+}
+
+// Count implements Peeker.
+func (v *view) Count(ctx context.Context) (n int64, err error) {
+	if v.c.memory != nil && len(v.c.bytes) == 0 {
+		if counter, ok := v.c.memory.Store.(store.Counter); ok {
+			return counter.Count(), v.c.closedError("count")
+		}
+	}
+	for _, err := range v.c.Scan(ctx, "") {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
 }

@@ -34,3 +34,9 @@ type PackedWriter interface {
 	// packed, or the store is closed; what was there is still there then.
 	PutPacked(key string, p Packed) (ok bool)
 }
+
+// Counter is a store that can count its keys without listing them.
+type Counter interface {
+	// Count returns the number of live keys.
+	Count() int64
+}

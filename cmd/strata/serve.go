@@ -78,7 +78,7 @@ type daemon struct {
 // lives no less than that.
 const (
 	ballastSize    = 32 << 20
-	collectorShare = 75 // garbage, in percent of what lives
+	collectorShare = 50 // garbage, in percent of what lives
 )
 
 // run serves until ctx ends, which is what a signal does.

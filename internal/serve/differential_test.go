@@ -18,7 +18,10 @@ func commandsToCompare() int {
 	if os.Getenv("STRATA_TORTURE") != "" {
 		return 150_000
 	}
-	return 5_000
+	if testing.Short() {
+		return 500
+	}
+	return 3_000
 }
 
 // TestDifferential sends the same random commands to a real Redis and to the

@@ -39,6 +39,7 @@ func TestHalfCommands(t *testing.T) {
 	c := dial(t, addr)
 	c.want("+OK", "set", "k", "v")
 	c.want(`$"v"`, "get", "k")
+	c.want(":1", "dbsize")
 	runtime.ReadMemStats(&after)
 	if n := int64(after.HeapInuse) - int64(before.HeapInuse); n > 32<<20 {
 		t.Errorf("120 half commands took %d MiB", n>>20)
@@ -123,7 +124,9 @@ func TestLimits(t *testing.T) {
 	c.want("-ERR the transaction is too large", "incr", "n")
 	c.want("-EXECABORT Transaction discarded because of previous errors.", "exec")
 	c.want("$null", "get", "n")
-	c.want("-ERR the empty key and keys that begin with a zero byte are not supported", "set", "", "v")
+	for _, key := range []string{"", "__strata:x"} {
+		c.want("-ERR the empty key and keys that begin with __strata: are not supported", "set", key, "v")
+	}
 	c.want("$null", "get", "")
 	c.raw(string(request("set", "k", strings.Repeat("v", 20_000))))
 	if got := c.read().String(); got != "-ERR Protocol error: invalid bulk length" {

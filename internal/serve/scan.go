@@ -197,13 +197,10 @@ func literal(p []byte) (prefix string, exact bool) {
 }
 
 func dbsize(c *conn, _ [][]byte) {
-	n := int64(0)
-	for _, err := range c.s.chain.Scan(c.s.ctx, "") {
-		if err != nil {
-			c.failed(err)
-			return
-		}
-		n++
+	n, err := c.s.peek.Count(c.s.ctx)
+	if err != nil {
+		c.failed(err)
+		return
 	}
 	c.w.Int(n)
 }

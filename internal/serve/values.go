@@ -93,7 +93,7 @@ func refusal(err error) error {
 	case errors.Is(err, store.ErrTooLarge):
 		return errors.New("value is larger than a tier takes")
 	case errors.Is(err, store.ErrInvalidKey):
-		return errors.New("the empty key and keys that begin with a zero byte are not supported")
+		return errors.New("the empty key and keys that begin with __strata: are not supported")
 	}
 	return err
 }

@@ -59,6 +59,27 @@ func (sh *shard) keys(prefix string, keys []string) []string {
 	return keys
 }
 
+// Count implements store.Counter.
+func (s *Store) Count() int64 {
+	now, n := time.Now().UnixNano(), int64(0)
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		for _, sl := range sh.table {
+			if sl != 0 && !sh.at(sl).expired(now) {
+				n++
+			}
+		}
+		for _, b := range sh.byKey {
+			if b.expires == never || now < b.expires {
+				n++
+			}
+		}
+		sh.mu.Unlock()
+	}
+	return n
+}
+
 // Clear implements store.Clearer.
 func (s *Store) Clear(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {

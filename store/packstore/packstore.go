@@ -29,6 +29,7 @@ var (
 	_ store.Objects      = (*Store)(nil)
 	_ store.PackedReader = (*Store)(nil)
 	_ store.PackedWriter = (*Store)(nil)
+	_ store.Counter      = (*Store)(nil)
 	_ store.Filler       = (*Store)(nil)
 	_ store.Scanner      = (*Store)(nil)
 	_ store.Clearer      = (*Store)(nil)

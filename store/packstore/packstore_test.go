@@ -50,8 +50,8 @@ func TestConformance(t *testing.T) {
 func TestConformanceSmall(t *testing.T) {
 	storetest.Run(t, func(t testing.TB) store.Store {
 		s := open(t, &packstore.Options{Capacity: packstore.MinCapacity, MaxEntry: packstore.MinCapacity, Unpack: unpack})
-		for i := range 20000 {
-			if err := s.SetObject(fmt.Sprint("ballast:", i), thingOf(strings.Repeat("x", i%100), 1), 0, time.Time{}); err != nil {
+		for i := range 2000 {
+			if err := s.SetObject(fmt.Sprint("ballast:", i), thingOf(strings.Repeat("x", i%900), 1), 0, time.Time{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -82,7 +82,7 @@ func TestModel(t *testing.T) {
 	model := map[string]string{}
 	ctx := context.Background()
 	sizes := []int{0, 1, 7, 40, 400, 3000, 5000, 70000}
-	for i := range 200_000 {
+	for i := range 50_000 {
 		key := fmt.Sprint("key:", rnd.IntN(3000))
 		switch op := rnd.IntN(10); {
 		case op < 5:
@@ -118,6 +118,9 @@ func TestModel(t *testing.T) {
 		}
 		listed[key] = true
 	}
+	if n := s.Count(); n != int64(len(model)) {
+		t.Errorf("Count is %d, want %d", n, len(model))
+	}
 	if len(listed) != len(model) || s.Stats().Entries != int64(len(model)) {
 		t.Errorf("%d keys are listed and %d counted, want %d", len(listed), s.Stats().Entries, len(model))
 	}
@@ -132,7 +135,7 @@ func TestCapacity(t *testing.T) {
 	const capacity = 4 << 20
 	s := open(t, &packstore.Options{Capacity: capacity, Unpack: unpack})
 	hot := 0
-	for i := range 100_000 {
+	for i := range 40_000 {
 		n := i % 300
 		if i%500 == 0 {
 			n = 20_000
@@ -145,6 +148,9 @@ func TestCapacity(t *testing.T) {
 				hot++
 			}
 		}
+		if i%50 != 0 {
+			continue
+		}
 		if b := s.Stats().Bytes; b > capacity+capacity/8 {
 			t.Fatalf("%d bytes in use of %d", b, capacity)
 		}
@@ -152,8 +158,8 @@ func TestCapacity(t *testing.T) {
 	if s.Stats().Evictions == 0 {
 		t.Error("nothing was evicted")
 	}
-	if hot < 9000 {
-		t.Errorf("what is read often was there %d times of 10000", hot)
+	if hot < 3600 {
+		t.Errorf("what is read often was there %d times of 4000", hot)
 	}
 }
 
@@ -161,7 +167,7 @@ func TestCapacity(t *testing.T) {
 func TestExpiry(t *testing.T) {
 	s := open(t, &packstore.Options{Unpack: unpack})
 	ctx := context.Background()
-	soon := time.Now().Add(20 * time.Millisecond)
+	soon := time.Now().Add(500 * time.Millisecond)
 	for i := range 1000 {
 		e := store.Entry{Value: []byte("v"), Expires: soon}
 		if i%10 == 0 {
@@ -174,6 +180,9 @@ func TestExpiry(t *testing.T) {
 	time.Sleep(time.Until(soon))
 	for key := range s.Scan(ctx, "") {
 		t.Fatalf("%s is listed past its deadline", key)
+	}
+	if n := s.Count(); n != 0 {
+		t.Errorf("%d keys are counted past their deadline", n)
 	}
 	if _, err := s.Get(ctx, "k5"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("Get past the deadline: %v", err)
@@ -193,7 +202,7 @@ func TestConcurrent(t *testing.T) {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(uint64(g), 1))
 			var buf []byte
-			for i := range 20_000 {
+			for i := range 4_000 {
 				key := fmt.Sprint("key:", rnd.IntN(5000))
 				if rnd.IntN(2) == 0 {
 					v := strings.Repeat(key+"|", rnd.IntN(60))
