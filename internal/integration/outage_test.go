@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"testing"
 	"time"
-
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
-	"github.com/rs/zerolog"
 
 	"github.com/stratacache/strata/chain"
 	"github.com/stratacache/strata/internal/redistest"
@@ -18,61 +14,53 @@ import (
 	"github.com/stratacache/strata/store"
 )
 
-// proxied returns the address of a proxy to addr, and what cuts and mends it.
-func proxied(t testing.TB, addr string) (string, func(up bool)) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := l.Addr().String()
-	_ = l.Close()
-	srv := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	p := toxiproxy.NewProxy(srv, "redis", listen, addr)
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Stop)
-	return listen, func(up bool) {
-		if !up {
-			p.Stop()
-		} else if err := p.Start(); err != nil {
-			t.Error(err)
-		}
-	}
+// outages are the ways in which Redis goes away. Each returns what ends it.
+var outages = map[string]func(t testing.TB, s *redistest.Server, p *redistest.Proxy) (end func()){
+	"killed": func(t testing.TB, s *redistest.Server, _ *redistest.Proxy) func() {
+		s.Stop(t)
+		return func() { s.Restart(t) }
+	},
+	"stopped": func(t testing.TB, s *redistest.Server, _ *redistest.Proxy) func() {
+		s.Pause(t)
+		return func() { s.Resume(t) }
+	},
+	"cut off": func(t testing.TB, _ *redistest.Server, p *redistest.Proxy) func() {
+		p.Cut()
+		return func() { p.Mend(t) }
+	},
+	"slow": func(t testing.TB, _ *redistest.Server, p *redistest.Proxy) func() {
+		return p.Toxic(t, `{"type": "latency", "stream": "downstream", "attributes": {"latency": 1000}}`)
+	},
+	"silent": func(t testing.TB, _ *redistest.Server, p *redistest.Proxy) func() {
+		return p.Toxic(t, `{"type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`)
+	},
+	"reset mid-reply": func(t testing.TB, _ *redistest.Server, p *redistest.Proxy) func() {
+		return p.Toxic(t, `{"type": "limit_data", "stream": "downstream", "attributes": {"bytes": 50}}`)
+	},
+	"read-only": func(t testing.TB, s *redistest.Server, _ *redistest.Proxy) func() {
+		s.Do(t, "REPLICAOF", "127.0.0.1", "1")
+		return func() { s.Do(t, "REPLICAOF", "NO", "ONE") }
+	},
+	"out of memory": func(t testing.TB, s *redistest.Server, _ *redistest.Proxy) func() {
+		s.Do(t, "CONFIG", "SET", "maxmemory", "1")
+		return func() { s.Do(t, "CONFIG", "SET", "maxmemory", "0") }
+	},
 }
 
 // During a load of sets Redis goes away in every way it can. No Set fails, nothing
 // that was acknowledged is lost, and the backlog drains when it is back.
 func TestOutagesOfRedis(t *testing.T) {
-	for name, outage := range map[string]func(t *testing.T, s *redistest.Server, link func(bool)) (end func()){
-		"killed": func(t *testing.T, s *redistest.Server, _ func(bool)) func() {
-			s.Stop(t)
-			return func() { s.Restart(t) }
-		},
-		"cut off": func(_ *testing.T, _ *redistest.Server, link func(bool)) func() {
-			link(false)
-			return func() { link(true) }
-		},
-		"read-only": func(t *testing.T, s *redistest.Server, _ func(bool)) func() {
-			s.Do(t, "REPLICAOF", "127.0.0.1", "1")
-			return func() { s.Do(t, "REPLICAOF", "NO", "ONE") }
-		},
-		"out of memory": func(t *testing.T, s *redistest.Server, _ func(bool)) func() {
-			s.Do(t, "CONFIG", "SET", "maxmemory", "1")
-			return func() { s.Do(t, "CONFIG", "SET", "maxmemory", "0") }
-		},
-	} {
+	for name, outage := range outages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction")
-			addr, link := proxied(t, s.Addr)
+			proxy := redistest.NewProxy(t, s.Addr)
 			set, err := policy.Parse([]byte(durableRules))
 			if err != nil {
 				t.Fatal(err)
 			}
 			c, err := chain.New([]chain.Tier{
-				{Name: "memory", Store: memory(t)}, {Name: "redis", Store: shared(t, addr, "out:")},
+				{Name: "memory", Store: memory(t)}, {Name: "redis", Store: shared(t, proxy.Addr, "out:")},
 			}, set, &chain.Options{TierTimeout: 200 * time.Millisecond, Pending: chain.PendingOptions{
 				Journal: t.TempDir(), MaxAttempts: 5, RetryMax: 200 * time.Millisecond,
 				OnDeadLetter: func(l chain.DeadLetter) { t.Errorf("given up: %+v", l) },
@@ -80,7 +68,7 @@ func TestOutagesOfRedis(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			loadThrough(t, c, func() func() { return outage(t, s, link) })
+			loadThrough(t, c, func() func() { return outage(t, s, proxy) })
 		})
 	}
 }
@@ -118,6 +106,13 @@ func loadThrough(t *testing.T, c *chain.Chain, outage func() (end func())) {
 	}
 	run("before")
 	end := outage()
+	failed := c.Stats().Tiers[1].Pending.Failed
+	run("during")
+	for began := time.Now(); c.Stats().Tiers[1].Pending.Failed == failed; time.Sleep(time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("no flush failed during the outage")
+		}
+	}
 	run("during")
 	end()
 	run("after")
