@@ -1,0 +1,18 @@
+// Package remote measures what a value in Redis costs: a hit that memory does not
+// have, a batch of them, and a write through memory to Redis.
+//
+// # Method
+//
+// All talk to one redis-server on loopback, started by the benchmark, and take
+// turns, a slice of calls each, in an order that shifts by one each round. Reported
+// is the median over the rounds of each one's time as a ratio to plain go-redis
+// (GET, MGET, SET) in the same round. Values are 1 KiB. A context can be cancelled
+// and has no deadline. Serial is one caller, parallel 64.
+//
+// Subjects: a strata store by itself and a chain; a store with a feed compares
+// versions on each write ("ordered"); rueidis; go-redis/cache without its local
+// part; gocache's chain of ristretto and Redis, of which hits are those that
+// ristretto does not have.
+//
+//	make bench BENCH=BenchmarkRemote
+package remote

@@ -1,0 +1,211 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/dgraph-io/ristretto/v2"
+	"github.com/eko/gocache/lib/v4/cache"
+	lib_store "github.com/eko/gocache/lib/v4/store"
+	redis_store "github.com/eko/gocache/store/redis/v4"
+	ristretto_store "github.com/eko/gocache/store/ristretto/v4"
+	redis_cache "github.com/go-redis/cache/v9"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/rueidis"
+
+	"github.com/stratacache/strata/chain"
+	"github.com/stratacache/strata/internal/redistest"
+	"github.com/stratacache/strata/store"
+	"github.com/stratacache/strata/store/memstore"
+	"github.com/stratacache/strata/store/redisstore"
+)
+
+func TestMain(m *testing.M) { os.Exit(redistest.Main(m).Run()) }
+
+// Each batch has its own keys, so that no memory has them before.
+const (
+	batches   = 40
+	batchSize = 100
+	ttl       = time.Hour
+)
+
+var value = make([]byte, 1024)
+
+// subject is one way of doing an operation. open is called before each slice,
+// outside the time that is measured, and returns what does the i-th call.
+type subject struct {
+	name string
+	open func(b *testing.B) (call func(ctx context.Context, i int) error, done func())
+}
+
+// keep makes a subject that is opened once.
+func keep(name string, call func(ctx context.Context, i int) error) subject {
+	return subject{name, func(*testing.B) (func(context.Context, int) error, func()) { return call, func() {} }}
+}
+
+func must[T any](b *testing.B) func(v T, err error) T {
+	return func(v T, err error) T {
+		b.Helper()
+		if err != nil {
+			b.Fatal(err)
+		}
+		return v
+	}
+}
+
+// setup is what the subjects share: one server, and a client of each kind.
+type setup struct {
+	raw      *redis.Client
+	rueidis  rueidis.Client
+	remote   *redisstore.Store
+	ordered  *redisstore.Store
+	keys     []string
+	everyKey [][]string
+}
+
+func start(b *testing.B) *setup {
+	b.Helper()
+	addr := redistest.Start(b).Addr
+	cfg := &redisstore.Config{Addrs: []string{addr}}
+	client := must[redis.UniversalClient](b)(redisstore.NewClient(cfg))
+	s := &setup{
+		raw:     client.(*redis.Client),
+		rueidis: must[rueidis.Client](b)(rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, DisableCache: true})),
+		remote:  must[*redisstore.Store](b)(redisstore.New(client, nil)),
+		ordered: must[*redisstore.Store](b)(redisstore.New(client, &redisstore.Options{NewestWins: true})),
+	}
+	b.Cleanup(func() { s.rueidis.Close(); _ = client.Close() })
+	ctx := context.Background()
+	e := store.Entry{Value: value, Version: 1, Expires: time.Now().Add(ttl)}
+	for i := range batches {
+		var keys []string
+		for j := range batchSize {
+			keys = append(keys, fmt.Sprintf("k:%d:%d", i, j))
+			if err := s.remote.Set(ctx, keys[j], e); err != nil {
+				b.Fatal(err)
+			}
+		}
+		s.everyKey = append(s.everyKey, keys)
+		s.keys = append(s.keys, keys...)
+	}
+	for _, name := range []string{"raw", "gocache"} {
+		if err := client.Set(ctx, name, value, ttl).Err(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return s
+}
+
+// chainOf opens a chain, with a memory of its own where asked for, on the remote
+// store, which stays open.
+func chainOf(b *testing.B, remote store.Store, memory bool) *chain.Chain {
+	b.Helper()
+	tiers := []chain.Tier{{Name: "redis", Store: kept{remote}}}
+	if memory {
+		m := must[*memstore.Store](b)(memstore.New(nil))
+		tiers = append([]chain.Tier{{Name: "memory", Store: m}}, tiers...)
+	}
+	return must[*chain.Chain](b)(chain.New(tiers, nil, &chain.Options{DefaultTTL: ttl}))
+}
+
+// kept is a store that does not close with its chain.
+type kept struct{ store.Store }
+
+func (kept) Close() error { return nil }
+
+// GetMany and Fill are what the chain would lose by the wrapping.
+func (k kept) GetMany(ctx context.Context, keys []string) (map[string]store.Entry, error) {
+	return store.GetMany(ctx, k.Store, keys)
+}
+
+func (k kept) Fill(ctx context.Context, key string, e store.Entry) (bool, error) {
+	return store.Fill(ctx, k.Store, key, e)
+}
+
+func (s *setup) hits(b *testing.B) []subject {
+	c := chain.NewCache[[]byte](chainOf(b, s.remote, false), nil)
+	b.Cleanup(func() { _ = c.Chain().Close(context.Background()) })
+	grc := redis_cache.New(&redis_cache.Options{Redis: s.raw})
+	if err := grc.Set(&redis_cache.Item{Key: "grc", Value: value, TTL: ttl}); err != nil {
+		b.Fatal(err)
+	}
+	return []subject{
+		keep("go-redis", func(ctx context.Context, _ int) error { return s.raw.Get(ctx, "raw").Err() }),
+		keep("strata-store", func(ctx context.Context, i int) error {
+			_, err := s.remote.Get(ctx, s.keys[i%len(s.keys)])
+			return err
+		}),
+		keep("strata-chain", func(ctx context.Context, i int) error {
+			_, err := c.Get(ctx, s.keys[i%len(s.keys)])
+			return err
+		}),
+		keep("rueidis", func(ctx context.Context, _ int) error {
+			_, err := s.rueidis.Do(ctx, s.rueidis.B().Get().Key("raw").Build()).AsBytes()
+			return err
+		}),
+		keep("go-redis-cache", func(ctx context.Context, _ int) error {
+			var v []byte
+			return grc.Get(ctx, "grc", &v)
+		}),
+		keep("gocache", func() func(ctx context.Context, _ int) error {
+			g := cache.New[string](redis_store.NewRedis(s.raw))
+			return func(ctx context.Context, _ int) error {
+				_, err := g.Get(ctx, "gocache")
+				return err
+			}
+		}()),
+	}
+}
+
+func (s *setup) batches() []subject {
+	return []subject{
+		keep("go-redis", func(ctx context.Context, i int) error { return s.raw.MGet(ctx, s.everyKey[i%batches]...).Err() }),
+		keep("strata-store", func(ctx context.Context, i int) error {
+			_, err := s.remote.GetMany(ctx, s.everyKey[i%batches])
+			return err
+		}),
+		{"strata-chain", func(b *testing.B) (func(context.Context, int) error, func()) {
+			c := chain.NewCache[[]byte](chainOf(b, s.remote, true), nil)
+			return func(ctx context.Context, i int) error {
+				r, err := c.GetMany(ctx, s.everyKey[i%batches])
+				if err == nil && len(r) != batchSize {
+					err = fmt.Errorf("%d of %d values", len(r), batchSize)
+				}
+				return err
+			}, func() { _ = c.Chain().Close(context.Background()) }
+		}},
+		keep("rueidis", func(ctx context.Context, i int) error {
+			_, err := rueidis.MGet(s.rueidis, ctx, s.everyKey[i%batches])
+			return err
+		}),
+	}
+}
+
+func (s *setup) sets(b *testing.B) []subject {
+	through := func(name string, remote store.Store) subject {
+		c := chain.NewCache[[]byte](chainOf(b, remote, true), nil)
+		b.Cleanup(func() { _ = c.Chain().Close(context.Background()) })
+		return keep(name, func(ctx context.Context, i int) error { return c.Set(ctx, s.keys[i%len(s.keys)], value) })
+	}
+	mem := must[*ristretto.Cache[string, string]](b)(ristretto.NewCache(&ristretto.Config[string, string]{
+		NumCounters: 1e5, MaxCost: 64 << 20, BufferItems: 64,
+	}))
+	b.Cleanup(mem.Close)
+	text := string(value)
+	g := cache.NewChain[string](
+		cache.New[string](ristretto_store.NewRistretto(mem, lib_store.WithCost(1024))),
+		cache.New[string](redis_store.NewRedis(s.raw, lib_store.WithExpiration(ttl))),
+	)
+	return []subject{
+		keep("go-redis", func(ctx context.Context, i int) error { return s.raw.Set(ctx, s.keys[i%len(s.keys)], value, ttl).Err() }),
+		through("strata-chain", s.remote),
+		through("strata-ordered", s.ordered),
+		keep("rueidis", func(ctx context.Context, i int) error {
+			return s.rueidis.Do(ctx, s.rueidis.B().Set().Key(s.keys[i%len(s.keys)]).Value(text).Px(ttl).Build()).Error()
+		}),
+		keep("gocache", func(ctx context.Context, i int) error { return g.Set(ctx, s.keys[i%len(s.keys)], text) }),
+	}
+}
