@@ -7,7 +7,9 @@
 // turns, a slice of calls each, in an order that shifts by one each round. Reported
 // is the median over the rounds of each one's time as a ratio to plain go-redis
 // (GET, MGET, SET) in the same round. Values are 1 KiB. A context can be cancelled
-// and has no deadline. Serial is one caller, parallel 64.
+// and has no deadline, but for the subject that says so. Serial is one caller, the
+// other mode 64. The chain of batches fills memory each time: what it holds there
+// expires before it is asked for again.
 //
 // Subjects: a strata store by itself and a chain; a store with a feed compares
 // versions on each write ("ordered"); rueidis; go-redis/cache without its local

@@ -11,7 +11,7 @@ import (
 // BenchmarkRemote reports each subject's time as a ratio to go-redis.
 func BenchmarkRemote(b *testing.B) {
 	s := start(b)
-	hits, batched, sets := s.hits(b), s.batches(), s.sets(b)
+	hits, batched, sets := s.hits(b), s.batches(b), s.sets(b)
 	b.Run("op=hit/mode=serial", func(b *testing.B) { compare(b, hits, 1, 400) })
 	b.Run("op=hit/mode=64", func(b *testing.B) { compare(b, hits, 64, 3200) })
 	b.Run("op=batch100/mode=serial", func(b *testing.B) { compare(b, batched, 1, batches) })
@@ -46,8 +46,6 @@ func compare(b *testing.B, all []subject, goroutines, calls int) {
 
 // slice returns how long the calls took, shared by the goroutines.
 func slice(b *testing.B, s subject, goroutines, calls int) time.Duration {
-	call, done := s.open(b)
-	defer done()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var wg sync.WaitGroup
@@ -55,7 +53,7 @@ func slice(b *testing.B, s subject, goroutines, calls int) time.Duration {
 	for g := range goroutines {
 		wg.Go(func() {
 			for i := g; i < calls; i += goroutines {
-				if err := call(ctx, i); err != nil {
+				if err := s.call(ctx, i); err != nil {
 					b.Errorf("%s: %v", s.name, err)
 					return
 				}

@@ -25,25 +25,21 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(redistest.Main(m).Run()) }
 
-// Each batch has its own keys, so that no memory has them before.
+// Each batch has its own keys, and what a chain has in memory of them has expired
+// when they come round again.
 const (
 	batches   = 40
 	batchSize = 100
 	ttl       = time.Hour
+	briefly   = time.Millisecond
 )
 
 var value = make([]byte, 1024)
 
-// subject is one way of doing an operation. open is called before each slice,
-// outside the time that is measured, and returns what does the i-th call.
+// subject is one way of doing an operation: call does it for the i-th time.
 type subject struct {
 	name string
-	open func(b *testing.B) (call func(ctx context.Context, i int) error, done func())
-}
-
-// keep makes a subject that is opened once.
-func keep(name string, call func(ctx context.Context, i int) error) subject {
-	return subject{name, func(*testing.B) (func(context.Context, int) error, func()) { return call, func() {} }}
+	call func(ctx context.Context, i int) error
 }
 
 func must[T any](b *testing.B) func(v T, err error) T {
@@ -106,7 +102,7 @@ func chainOf(b *testing.B, remote store.Store, memory bool) *chain.Chain {
 	tiers := []chain.Tier{{Name: "redis", Store: kept{remote}}}
 	if memory {
 		m := must[*memstore.Store](b)(memstore.New(nil))
-		tiers = append([]chain.Tier{{Name: "memory", Store: m}}, tiers...)
+		tiers = append([]chain.Tier{{Name: "memory", Store: m, TTL: briefly}}, tiers...)
 	}
 	return must[*chain.Chain](b)(chain.New(tiers, nil, &chain.Options{DefaultTTL: ttl}))
 }
@@ -133,54 +129,57 @@ func (s *setup) hits(b *testing.B) []subject {
 		b.Fatal(err)
 	}
 	return []subject{
-		keep("go-redis", func(ctx context.Context, _ int) error { return s.raw.Get(ctx, "raw").Err() }),
-		keep("strata-store", func(ctx context.Context, i int) error {
+		{"go-redis", func(ctx context.Context, _ int) error { return s.raw.Get(ctx, "raw").Err() }},
+		{"strata-store", func(ctx context.Context, i int) error {
 			_, err := s.remote.Get(ctx, s.keys[i%len(s.keys)])
 			return err
-		}),
-		keep("strata-chain", func(ctx context.Context, i int) error {
+		}},
+		{"strata-chain", func(ctx context.Context, i int) error {
 			_, err := c.Get(ctx, s.keys[i%len(s.keys)])
 			return err
-		}),
-		keep("rueidis", func(ctx context.Context, _ int) error {
+		}},
+		{"strata-chain-uncancellable", func(_ context.Context, i int) error {
+			_, err := c.Get(context.Background(), s.keys[i%len(s.keys)])
+			return err
+		}},
+		{"rueidis", func(ctx context.Context, _ int) error {
 			_, err := s.rueidis.Do(ctx, s.rueidis.B().Get().Key("raw").Build()).AsBytes()
 			return err
-		}),
-		keep("go-redis-cache", func(ctx context.Context, _ int) error {
+		}},
+		{"go-redis-cache", func(ctx context.Context, _ int) error {
 			var v []byte
 			return grc.Get(ctx, "grc", &v)
-		}),
-		keep("gocache", func() func(ctx context.Context, _ int) error {
+		}},
+		{"gocache", func() func(ctx context.Context, _ int) error {
 			g := cache.New[string](redis_store.NewRedis(s.raw))
 			return func(ctx context.Context, _ int) error {
 				_, err := g.Get(ctx, "gocache")
 				return err
 			}
-		}()),
+		}()},
 	}
 }
 
-func (s *setup) batches() []subject {
+func (s *setup) batches(b *testing.B) []subject {
+	c := chain.NewCache[[]byte](chainOf(b, s.remote, true), nil)
+	b.Cleanup(func() { _ = c.Chain().Close(context.Background()) })
 	return []subject{
-		keep("go-redis", func(ctx context.Context, i int) error { return s.raw.MGet(ctx, s.everyKey[i%batches]...).Err() }),
-		keep("strata-store", func(ctx context.Context, i int) error {
+		{"go-redis", func(ctx context.Context, i int) error { return s.raw.MGet(ctx, s.everyKey[i%batches]...).Err() }},
+		{"strata-store", func(ctx context.Context, i int) error {
 			_, err := s.remote.GetMany(ctx, s.everyKey[i%batches])
 			return err
-		}),
-		{"strata-chain", func(b *testing.B) (func(context.Context, int) error, func()) {
-			c := chain.NewCache[[]byte](chainOf(b, s.remote, true), nil)
-			return func(ctx context.Context, i int) error {
-				r, err := c.GetMany(ctx, s.everyKey[i%batches])
-				if err == nil && len(r) != batchSize {
-					err = fmt.Errorf("%d of %d values", len(r), batchSize)
-				}
-				return err
-			}, func() { _ = c.Chain().Close(context.Background()) }
 		}},
-		keep("rueidis", func(ctx context.Context, i int) error {
+		{"strata-chain", func(ctx context.Context, i int) error {
+			r, err := c.GetMany(ctx, s.everyKey[i%batches])
+			if err == nil && len(r) != batchSize {
+				err = fmt.Errorf("%d of %d values", len(r), batchSize)
+			}
+			return err
+		}},
+		{"rueidis", func(ctx context.Context, i int) error {
 			_, err := rueidis.MGet(s.rueidis, ctx, s.everyKey[i%batches])
 			return err
-		}),
+		}},
 	}
 }
 
@@ -188,7 +187,7 @@ func (s *setup) sets(b *testing.B) []subject {
 	through := func(name string, remote store.Store) subject {
 		c := chain.NewCache[[]byte](chainOf(b, remote, true), nil)
 		b.Cleanup(func() { _ = c.Chain().Close(context.Background()) })
-		return keep(name, func(ctx context.Context, i int) error { return c.Set(ctx, s.keys[i%len(s.keys)], value) })
+		return subject{name, func(ctx context.Context, i int) error { return c.Set(ctx, s.keys[i%len(s.keys)], value) }}
 	}
 	mem := must[*ristretto.Cache[string, string]](b)(ristretto.NewCache(&ristretto.Config[string, string]{
 		NumCounters: 1e5, MaxCost: 64 << 20, BufferItems: 64,
@@ -200,12 +199,12 @@ func (s *setup) sets(b *testing.B) []subject {
 		cache.New[string](redis_store.NewRedis(s.raw, lib_store.WithExpiration(ttl))),
 	)
 	return []subject{
-		keep("go-redis", func(ctx context.Context, i int) error { return s.raw.Set(ctx, s.keys[i%len(s.keys)], value, ttl).Err() }),
+		{"go-redis", func(ctx context.Context, i int) error { return s.raw.Set(ctx, s.keys[i%len(s.keys)], value, ttl).Err() }},
 		through("strata-chain", s.remote),
 		through("strata-ordered", s.ordered),
-		keep("rueidis", func(ctx context.Context, i int) error {
+		{"rueidis", func(ctx context.Context, i int) error {
 			return s.rueidis.Do(ctx, s.rueidis.B().Set().Key(s.keys[i%len(s.keys)]).Value(text).Px(ttl).Build()).Error()
-		}),
-		keep("gocache", func(ctx context.Context, i int) error { return g.Set(ctx, s.keys[i%len(s.keys)], text) }),
+		}},
+		{"gocache", func(ctx context.Context, i int) error { return g.Set(ctx, s.keys[i%len(s.keys)], text) }},
 	}
 }
