@@ -77,10 +77,10 @@ func TestPolarsReadsSegments(t *testing.T) {
 	got := polars(t, `
 const all = pl.readParquet(args[0])
 const df = all.select(pl.col("key").cast(pl.Utf8), pl.col("value").cast(pl.Utf8), pl.col("codec"), pl.col("expires_at"), pl.col("version"))
-console.log(df.dtypes.map(String).join(" "))
+console.log(df.dtypes.map(String).join())
 for (const r of df.sort("key").rows()) console.log(r[0], r[1], r[2], r[3].toISOString(), String(r[4]))
 `, files[0])
-	want := []string{"DataType(String) DataType(String) DataType(String) DataType(Datetime(us,UTC)) DataType(UInt64)"}
+	want := []string{"DataType(String),DataType(String),DataType(String),DataType(Datetime(us,UTC)),DataType(UInt64)"}
 	for _, key := range []string{"price:AAPL", "price:BTC/USDT", "price:é"} {
 		want = append(want, key+" 169.23 text 2150-01-01T00:00:00.000Z 7")
 	}
