@@ -8,6 +8,8 @@ import (
 	"net"
 	"strconv"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/stratacache/strata/chain"
 	"github.com/stratacache/strata/store"
 	"github.com/stratacache/strata/store/diskstore"
@@ -181,4 +183,14 @@ func opened[S store.Store](s S, err error) (store.Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Client returns a client of the server, as the tier would use it. The caller
+// closes it.
+func (r *Redis) Client() (redis.UniversalClient, error) {
+	cfg, err := r.client()
+	if err != nil {
+		return nil, err
+	}
+	return redisstore.NewClient(cfg)
 }

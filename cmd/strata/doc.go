@@ -19,6 +19,7 @@
 //	strata disk repair              make good what can be
 //	strata disk compact             drop what is expired or replaced
 //	strata disk snapshot TARGET     copy a store that is in use
+//	strata doctor                   check that a configuration can work on this machine
 //	strata version
 //
 // The tiers are those of a strata.yaml (--config, $STRATA_CONFIG, or the one in
