@@ -181,6 +181,7 @@ func (c *Chain) start() {
 	c.absent = newAbsences(c.opts.NegativeEntries)
 	c.loading = make(chan struct{}, c.opts.MaxLoads)
 	c.filler = newFiller(c)
+	c.observeEvictions()
 	for _, t := range c.bytes {
 		c.loops.Go(func() { t.queue.run(c.stop) })
 	}

@@ -114,11 +114,40 @@ func (f *filler) promote(p promotion) {
 	}
 }
 
+// maxPromotions is how many promotions share a call of a tier. While it runs, their
+// keys are locked.
+const maxPromotions = 64
+
 func (f *filler) run() {
+	batch := make([]promotion, 0, maxPromotions)
 	for p := range f.jobs {
-		f.c.fillTiers(f.c.ctx, &p, nil)
-		f.gate.leave()
+		batch = f.gather(append(batch[:0], p))
+		if len(batch) == 1 {
+			f.c.fillTiers(f.c.ctx, &batch[0], nil)
+		} else {
+			f.c.fillTiersMany(f.c.ctx, batch, nil)
+		}
+		for range batch {
+			f.gate.leave()
+		}
+		clear(batch)
 	}
+}
+
+// gather adds what else is queued, without waiting for more.
+func (f *filler) gather(batch []promotion) []promotion {
+	for len(batch) < maxPromotions {
+		select {
+		case p, ok := <-f.jobs:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, p)
+		default:
+			return batch
+		}
+	}
+	return batch
 }
 
 // drain waits for the promotions that were queued when it was called.

@@ -186,6 +186,7 @@ func (b *batch[V]) finish(items []*item[V]) (missing []*item[V]) {
 			continue
 		}
 		ch.counts.misses.add(1)
+		it.p.stats.misses.add(1)
 		if ob := ch.opts.Observer; ob != nil {
 			ob.Miss(it.key)
 		}
@@ -230,6 +231,7 @@ func (b *batch[V]) loadAll(ctx context.Context, items []*item[V]) {
 	fills := make([]promotion, 0, len(items))
 	replace := make(map[string]outdated)
 	for _, it := range items {
+		it.p.countLoad(took, store.KeyError(err, it.key))
 		if ob := ch.opts.Observer; ob != nil {
 			ob.Load(it.key, took, store.KeyError(err, it.key))
 		}
@@ -306,7 +308,9 @@ func (c *Chain) fillTierMany(ctx context.Context, t *tier, fills []promotion, re
 		case exchange:
 			exchanges[p.key] = e
 		default:
-			conditional[p.key] = e
+			if first, twice := conditional[p.key]; !twice || !store.Newer(first.Version, e.Version) {
+				conditional[p.key] = e
+			}
 		}
 	}
 	for _, group := range []struct {

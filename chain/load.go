@@ -73,6 +73,7 @@ func (c *Cache[V]) load(ctx context.Context, f *flight, p *plan, load loader[V],
 	took := time.Since(start)
 	ch.counts.loads.add(1)
 	ch.counts.loadTime.observe(took)
+	p.countLoad(took, err)
 	if ob := ch.opts.Observer; ob != nil {
 		ob.Load(f.key, took, err)
 	}

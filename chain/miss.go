@@ -177,6 +177,7 @@ func (c *Cache[V]) finish(ctx context.Context, f *flight, p *plan, load loader[V
 	}
 	if f.right == nil && !f.waited { // counted already
 		ch.counts.misses.add(1)
+		p.stats.misses.add(1)
 		if ob := ch.opts.Observer; ob != nil {
 			ob.Miss(f.key)
 		}
@@ -285,6 +286,7 @@ func (c *Cache[V]) arrive(f *flight, p *plan, fd *finding, o *object[V]) {
 }
 
 func (c *Chain) countHit(p *plan, from, key string) {
+	p.stats.hits.add(1)
 	for _, t := range p.tiers {
 		if t.Name == from {
 			t.hits.add(1)

@@ -1,6 +1,10 @@
 package chain
 
-import "time"
+import (
+	"time"
+
+	"github.com/stratacache/strata/store"
+)
 
 // Observer is told what a chain does. Methods are called from the goroutine in
 // which it happens and must be quick, safe for concurrent use, and must not call
@@ -16,6 +20,10 @@ type Observer interface {
 	Stale(key string)
 	// Fill: a value read or loaded was written into a tier.
 	Fill(tier, key string)
+	// Evict: a tier dropped a value of so many bytes for room, or did not admit it. The
+	// key is not known: memory keeps none. Only tiers that are a store.EvictionNotifier
+	// tell; memstore does, from a goroutine of its engine.
+	Evict(tier string, bytes int64)
 	// Error: a tier failed; err is a *store.Error.
 	Error(err error)
 	// Breaker: a tier's circuit breaker became "open", "half-open" or "closed".
@@ -45,6 +53,9 @@ func (NopObserver) Stale(key string) {}
 // Fill implements Observer.
 func (NopObserver) Fill(tier, key string) {}
 
+// Evict implements Observer.
+func (NopObserver) Evict(tier string, bytes int64) {}
+
 // Error implements Observer.
 func (NopObserver) Error(err error) {}
 
@@ -56,3 +67,26 @@ func (NopObserver) Flush(tier string, n int, err error) {}
 
 // Pending implements Observer.
 func (NopObserver) Pending(tier string, entries int, bytes int64, age time.Duration) {}
+
+// observeEvictions has the observer told of what the tiers drop for room.
+func (c *Chain) observeEvictions() {
+	if c.opts.Observer == nil {
+		return
+	}
+	for _, t := range c.tiers {
+		n, ok := t.Store.(store.EvictionNotifier)
+		if !ok {
+			continue
+		}
+		n.NotifyEvictions(func(obj any) {
+			var bytes int64
+			switch o := obj.(type) {
+			case held:
+				bytes = o.size()
+			case *store.Entry:
+				bytes = int64(len(o.Value))
+			}
+			c.opts.Observer.Evict(t.Name, bytes)
+		})
+	}
+}

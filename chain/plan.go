@@ -12,8 +12,9 @@ import (
 // plan is what a rule means for this chain: worked out once, read on every
 // operation that is not a plain memory hit.
 type plan struct {
-	rule *policy.Rule // nil: no rule matched
-	name string       // for metrics and Explain
+	rule  *policy.Rule // nil: no rule matched
+	stats *ruleCounts
+	name  string // for metrics and Explain
 
 	memory    bool          // values are held in the memory tier
 	memoryTTL time.Duration // bound of that tier; 0: none
@@ -85,7 +86,8 @@ func (c *Chain) makePlans() error {
 
 func (c *Chain) makePlan(r *policy.Rule) (*plan, error) {
 	p := &plan{
-		rule: r, name: r.Name, ttl: r.TTL, grace: r.Grace(), jitter: r.Jitter,
+		stats: new(ruleCounts),
+		rule:  r, name: r.Name, ttl: r.TTL, grace: r.Grace(), jitter: r.Jitter,
 		swr: r.StaleWhileRevalidate, sie: r.StaleIfError, negative: r.NegativeTTL,
 		soft: r.SoftTimeout, hard: r.HardTimeout, lease: r.Lease, refreshAhead: r.RefreshAhead, early: r.Early,
 		neverStale: r.NeverStale, codec: r.Codec, compress: r.Compress, durable: r.Durable,

@@ -1,6 +1,11 @@
 package chain
 
-import "github.com/stratacache/strata/store"
+import (
+	"errors"
+	"time"
+
+	"github.com/stratacache/strata/store"
+)
 
 // counts are the chain's own counters.
 type counts struct {
@@ -30,6 +35,43 @@ type Stats struct {
 	QueueFull    uint64 // write-backs that found their queue full
 	Negatives    int    // keys remembered as not found
 	Journal      JournalStats
+	// Rules are the counters of each rule, in the order of the policies, and at last
+	// those of the keys that no rule matches.
+	Rules []RuleStats
+}
+
+// RuleStats are the counters of one rule's keys. What memory answers at once is not
+// among them: such a read does not look for its rule.
+type RuleStats struct {
+	Name       string // "default" for the keys without a rule
+	Hits       uint64 // reads that a tier of bytes answered
+	Misses     uint64 // walks in which no tier had a fresh value
+	Loads      uint64 // keys that a loader was called for
+	LoadErrors uint64 // of those, the failures but "not found"
+	LoadTime   Latency
+}
+
+// ruleCounts are the counters behind RuleStats.
+type ruleCounts struct {
+	hits, misses, loads, loadErrors counter
+	loadTime                        histogram
+}
+
+func (p *plan) ruleStats() RuleStats {
+	n := p.stats
+	return RuleStats{
+		Name: p.name, Hits: n.hits.load(), Misses: n.misses.load(), Loads: n.loads.load(),
+		LoadErrors: n.loadErrors.load(), LoadTime: n.loadTime.snapshot(),
+	}
+}
+
+// countLoad counts a load of a key of the plan.
+func (p *plan) countLoad(took time.Duration, err error) {
+	p.stats.loads.add(1)
+	p.stats.loadTime.observe(took)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		p.stats.loadErrors.add(1)
+	}
 }
 
 // TierStats are the counters of one tier, as the chain saw it.
@@ -71,6 +113,10 @@ func (c *Chain) Stats() Stats {
 	for _, t := range c.tiers {
 		s.Tiers = append(s.Tiers, t.stats())
 	}
+	for _, r := range c.policies.Rules() {
+		s.Rules = append(s.Rules, c.plans[r].ruleStats())
+	}
+	s.Rules = append(s.Rules, c.unruled.ruleStats())
 	if c.ledger != nil {
 		s.Journal = c.ledger.stats()
 	}

@@ -127,6 +127,14 @@ type Objects interface {
 	SetObject(key string, obj any, cost int64, expires time.Time) error
 }
 
+// EvictionNotifier is a store that tells of what it drops for room.
+type EvictionNotifier interface {
+	// NotifyEvictions has f called with each object that is dropped for room or not
+	// admitted, from then on. There is one such f, which the user of the store sets
+	// before anything is stored. It must be quick and must not use the store.
+	NotifyEvictions(f func(obj any))
+}
+
 // Part is one named segment of a key, as a policy pattern splits it.
 type Part struct{ Name, Value string }
 

@@ -19,6 +19,7 @@ type Store struct {
 	cache   *ristretto.Cache[string, any]
 	size    sizing
 	onEvict func(any)
+	told    atomic.Pointer[func(any)] // see NotifyEvictions
 
 	shards  []shard // a power of two
 	seed    maphash.Seed
@@ -51,6 +52,8 @@ var (
 	_ store.Scanner      = (*Store)(nil)
 	_ store.Clearer      = (*Store)(nil)
 	_ store.Statser      = (*Store)(nil)
+
+	_ store.EvictionNotifier = (*Store)(nil)
 )
 
 const tier = "memory"
@@ -107,7 +110,14 @@ func (s *Store) evicted(count *atomic.Uint64, obj any) {
 	if s.onEvict != nil {
 		s.onEvict(public(obj))
 	}
+	if f := s.told.Load(); f != nil {
+		(*f)(public(obj))
+	}
 }
+
+// NotifyEvictions implements store.EvictionNotifier, beside Options.OnEvict and
+// under the same conditions.
+func (s *Store) NotifyEvictions(f func(obj any)) { s.told.Store(&f) }
 
 // check is the common head of every operation with a context.
 func check(ctx context.Context, op, key string) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -359,5 +360,26 @@ func TestHitAllocations(t *testing.T) {
 func flush(s *memstore.Store) {
 	for i := range 10_000 {
 		_ = s.SetObject(fmt.Sprint("flush:", i), s, 8, time.Time{})
+	}
+}
+
+// Options.OnEvict and who uses the store as a tier are both told of evictions.
+func TestNotifyEvictions(t *testing.T) {
+	var first, second atomic.Int64
+	s := open(t, &memstore.Options{Capacity: memstore.MinCapacity, OnEvict: func(any) { first.Add(1) }})
+	s.NotifyEvictions(func(obj any) {
+		if _, ok := obj.(*store.Entry); !ok {
+			t.Errorf("told of a %T", obj)
+		}
+		second.Add(1)
+	})
+	for i := range 5000 {
+		if err := s.Set(t.Context(), fmt.Sprint("key:", i), store.Entry{Value: make([]byte, 500)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Stats() // the engine has decided on all
+	if n := first.Load(); n == 0 || second.Load() != n {
+		t.Errorf("told %d and %d times", n, second.Load())
 	}
 }
