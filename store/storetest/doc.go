@@ -28,4 +28,10 @@
 // expired one, or report a failure as a miss.
 //
 // Run the suite with the race detector on.
+//
+// # The second part
+//
+// Here a store is looked at by itself. chaintest.Run, in package chain/chaintest,
+// puts it under a chain, makes it fail, hang and lose acknowledgements, and checks
+// that what a chain promises holds with it. It is one call too.
 package storetest
