@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"unsafe"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
@@ -72,8 +73,12 @@ func openStrata(dir string, set settings) (engine, error) {
 
 var ctx = context.Background()
 
+// text is a key as strata wants it: programs have strings at hand, as they have
+// bytes for the others.
+func text(key []byte) string { return unsafe.String(unsafe.SliceData(key), len(key)) }
+
 func (e strata) get(dst, key []byte) ([]byte, bool, error) {
-	dst, _, err := e.s.Append(ctx, dst, string(key))
+	dst, _, err := e.s.Append(ctx, dst, text(key))
 	if errors.Is(err, store.ErrNotFound) {
 		return dst, false, nil
 	}
@@ -81,7 +86,7 @@ func (e strata) get(dst, key []byte) ([]byte, bool, error) {
 }
 
 func (e strata) own(key []byte) ([]byte, bool, error) {
-	en, err := e.s.Get(ctx, string(key))
+	en, err := e.s.Get(ctx, text(key))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, false, nil
 	}

@@ -2,7 +2,6 @@ package disk
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -57,25 +56,13 @@ func measure(t *testing.T, e engine, keys, size int) (get, miss time.Duration) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	const ops = 200_000
-	var kb [keyLen]byte
-	buf := make([]byte, 0, size)
+	rd := reader{t: t, e: e, name: "strata", keys: keys, size: size, buf: make([]byte, 0, size)}
 	var gets, misses []time.Duration
-	for r := range 5 {
-		rng := rand.New(rand.NewPCG(2, uint64(r)))
-		start := cpuTime()
-		for range ops {
-			if _, ok, err := e.get(buf[:0], keyOf(kb[:], rng.IntN(keys))); !ok || err != nil {
-				t.Fatal(ok, err)
-			}
+	for r := range 6 {
+		g, m := rd.run(r, ops, 0, rd.get), rd.run(r, ops, keys, rd.miss)
+		if r > 0 {
+			gets, misses = append(gets, g), append(misses, m)
 		}
-		gets = append(gets, (cpuTime()-start)/ops)
-		start = cpuTime()
-		for range ops {
-			if _, ok, err := e.get(buf[:0], keyOf(kb[:], keys+rng.IntN(keys))); ok || err != nil {
-				t.Fatal(ok, err)
-			}
-		}
-		misses = append(misses, (cpuTime()-start)/ops)
 	}
 	return median(gets), median(misses)
 }
