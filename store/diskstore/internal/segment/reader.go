@@ -281,10 +281,18 @@ func (r *Reader) readTags(l *Loc, it *Item) error {
 	return ErrIndex
 }
 
+// groupOf returns the row group of a row. Most groups have as many rows as the
+// first: the search begins where that says.
 func (r *Reader) groupOf(row uint64) *groupInfo {
 	g := 0
-	for g+1 < len(r.groups) && r.groups[g+1].first <= row {
-		g++
+	if last := len(r.groups) - 1; last > 0 {
+		g = int(min(row/max(r.groups[1].first, 1), uint64(last)))
+		for g > 0 && r.groups[g].first > row {
+			g--
+		}
+		for g < last && r.groups[g+1].first <= row {
+			g++
+		}
 	}
 	return &r.groups[g]
 }
