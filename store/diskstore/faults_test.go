@@ -138,9 +138,12 @@ func TestSyncFails(t *testing.T) {
 				t.Fatalf("%d failures on a good disk", n)
 			}
 			set(true)
-			if write(1) == 0 || failed == 0 {
+			failures := write(1)
+			mu.Lock()
+			if failures == 0 || failed == 0 {
 				t.Error("no write noticed")
 			}
+			mu.Unlock()
 			crash := func(when string) {
 				t.Helper()
 				for seed := range uint64(3) {
