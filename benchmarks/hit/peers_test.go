@@ -33,6 +33,7 @@ func peers[V any]() []subject[V] {
 		{"ristretto", func(tb testing.TB, value func(int) V) func(string) (V, bool) {
 			return openRistretto(tb, value, 0)
 		}},
+		{"ristretto-object", openRistrettoObject[V]},
 		{"otter", openOtter[V]},
 		{"sturdyc", openSturdyc[V]},
 		{"go-redis-cache", openGoRedisCache[V]},
@@ -74,6 +75,33 @@ func openRistretto[V any](tb testing.TB, value func(int) V, ttl time.Duration) f
 	c := newRistretto[V](tb)
 	fillRistretto(c, value, ttl)
 	return c.Get
+}
+
+// object is about what a chain keeps in memory for a value.
+type object[V any] struct {
+	hot   int64
+	epoch uint64
+	value V
+	_     [5]int64
+}
+
+// openRistrettoObject is the floor of what strata does on this engine: ristretto
+// without a TTL, and behind its any an object with a deadline, which the reader has
+// to look into.
+func openRistrettoObject[V any](tb testing.TB, value func(int) V) func(string) (V, bool) {
+	c := newRistretto[any](tb)
+	fillRistretto(c, func(i int) any { return &object[V]{hot: 1, value: value(i)} }, 0)
+	return func(key string) (v V, ok bool) {
+		x, ok := c.Get(key)
+		if !ok {
+			return v, false
+		}
+		o, ok := x.(*object[V])
+		if !ok || o.hot == 0 {
+			return v, false
+		}
+		return o.value, true
+	}
 }
 
 func openOtter[V any](tb testing.TB, value func(int) V) func(string) (V, bool) {
