@@ -201,7 +201,7 @@ func (p *peer) toPython() {
 		`info:AAPL {"marketCap": 2500000000000, "pe": null, "sector": "\u00e9 \ud83d\ude80 <&>"}`,
 		`tickers:all ["BTC/USDT", "\u00d6MV\ud83d\ude80"]`,
 		"PLAIN (3, 5) " + floats + " 2017-01-03T09:30:00 " + three,
-		"GAP (3, 5) " + floats + " 2017-01-03T09:30:00 " + strings.Replace(three, "116.8, 117.25, 116.5, 1.3333333333", "nan, nan, nan, nan", 1),
+		"GAP (3, 5) " + floats + " 2017-01-03T09:30:00 " + strings.Replace(three, "116.8, 117.25, 116.5, 1.3333333333", strings.Repeat("nan, ", 3)+"nan", 1),
 		"BTC/USDT (3, 5) " + floats + " 2017-01-03T09:30:00 " + three,
 		"NEWYORK (3, 5) " + floats + " 2017-01-03T14:30:00 " + three,
 		"NOROWS (0, 5) float64,float64,float64,float64,float64 Float64Index None - []",
