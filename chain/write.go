@@ -152,10 +152,10 @@ func (c *Chain) supersede(o *operation, s *stripe, was prior) {
 	case was.obj != nil && s.fill < was.version:
 		was.obj.retire() // memory has nothing else: that of before was retired by the last Set
 	default:
-		if obj, ok := c.memory.objects.GetObject(o.key); !ok {
-		} else if h, ok := obj.(held); ok {
+		obj, ok := c.memory.objects.GetObject(o.key)
+		if h, is := obj.(held); is {
 			h.retire()
-		} else {
+		} else if ok {
 			c.dropMemory(o.key)
 		}
 	}
