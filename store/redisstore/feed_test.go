@@ -280,3 +280,28 @@ func TestFeedServerRestart(t *testing.T) {
 		t.Error("a gap was reported although the server kept everything")
 	}
 }
+
+// A master that has been demoted answers, and brings no news: the sign of life that
+// it refuses ends the Follow, which is then made anew with the cursor.
+func TestFeedNoticesDemotion(t *testing.T) {
+	srv := redistest.Start(t)
+	s := single(t, srv.Addr, Options{})
+	f := newFeed(t, s, &FeedOptions{Block: 20 * time.Millisecond, Probe: 20 * time.Millisecond})
+	fo := follow(t, f, "")
+	srv.Do(t, "REPLICAOF", "127.0.0.1", "1")
+	select {
+	case err := <-fo.done:
+		if err == nil {
+			t.Error("Follow ended without an error")
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("Follow did not notice that its server is no master any more")
+	}
+	srv.Do(t, "REPLICAOF", "NO", "ONE")
+	again := follow(t, f, fo.cursor)
+	publish(t, newFeed(t, s, nil), written(1))
+	again.until(t, "what came after", func() bool { return slices.Contains(again.changes, written(1)) })
+	if again.missed != 0 {
+		t.Error("a gap was reported, and nothing was lost")
+	}
+}
