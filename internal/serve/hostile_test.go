@@ -156,7 +156,7 @@ func TestManyReplies(t *testing.T) {
 func TestConnections(t *testing.T) {
 	n := 500
 	if os.Getenv("STRATA_TORTURE") != "" {
-		n = 10_000
+		n = min(10_000, mostPairs())
 	}
 	addr, s := (&shape{opts: serve.Options{MaxClients: n}}).start(t)
 	var before, after runtime.MemStats
