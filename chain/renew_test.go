@@ -61,8 +61,8 @@ func (s *plainStore) Touch(ctx context.Context, key string, old, e store.Entry) 
 	return true, nil
 }
 
-// A refresh that began after the value that it replaces replaces it, also in a tier
-// that cannot tell how old its values are; what somebody else wrote there
+// A refresh takes the place of the value that it began after, also in a tier that
+// cannot tell how old its values are; what somebody else wrote there
 // meanwhile stays.
 func TestRefreshReplacesPlainValues(t *testing.T) {
 	for name, rule := range map[string]string{

@@ -8,6 +8,7 @@
 # SOAK is how long the soak lasts (10m), FUZZTIME how long each fuzz target runs
 # (5m). Each part leaves its output in .cache/torture/PART.log, and a line for
 # each is printed at the end. Every part runs even if one before it failed.
+# shellcheck disable=SC2317 # the parts are called by name, "part_$part"
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// reads reads loaded stores at random: present keys, into a buffer and into
+// reads gets from loaded stores at random: present keys, into a buffer and into
 // memory of their own, and absent ones.
 func reads(t *testing.T, keys, size, rounds int) []string {
 	get, own, miss := newResult(title("get into a buffer", keys, size)), newResult(title("get, owned copy", keys, size)), newResult(title("miss", keys, size))

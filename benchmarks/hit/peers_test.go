@@ -80,7 +80,7 @@ func openRistretto[V any](tb testing.TB, value func(int) V, ttl time.Duration) f
 // object is about what a chain keeps in memory for a value.
 type object[V any] struct {
 	hot   int64
-	epoch uint64
+	_     uint64
 	value V
 	_     [5]int64
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/xml"
+	"errors"
 	"flag"
 	"io"
 	"os"
@@ -74,7 +75,7 @@ func TestChartsAreXML(t *testing.T) {
 		}
 		d := xml.NewDecoder(strings.NewReader(chart(w)))
 		for {
-			if _, err := d.Token(); err == io.EOF {
+			if _, err := d.Token(); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				t.Fatalf("times %v: %v", times, err)

@@ -19,7 +19,7 @@ func checkLimits(cfg *config.Config) finding {
 		return finding{"open files", stateWarning, err.Error()}
 	}
 	f := finding{"open files", stateOK, fmt.Sprintf("%d may be open", l.Cur)}
-	if need := uint64(cfg.Server.MaxClients + spareFiles); uint64(l.Cur) < need {
+	if need := uint64(cfg.Server.MaxClients + spareFiles); l.Cur < need {
 		f.State = stateWarning
 		f.Detail += fmt.Sprintf(", and server.max_clients asks for %d: raise the limit (ulimit -n, LimitNOFILE)", need)
 	}

@@ -37,7 +37,7 @@ func TestRequests(t *testing.T) {
 		{"*1\r\n$4\r\nPING\r\n", `["PING"]`},
 		{"*2\r\n$3\r\nGET\r\n$0\r\n\r\n*1\r\n$1\r\nx\r\n", `["GET" ""] ["x"]`},
 		{"*0\r\n*-1\r\n*1\r\n$1\r\nx\r\n", `["x"]`},
-		{"PING\r\nPING\n", `["PING"] ["PING"]`},
+		{"PING\r\nECHO\n", `["PING"] ["ECHO"]`},
 		{"\r\n\n  \r\nECHO  a\r\n", `["ECHO" "a"]`},
 		{`SET "a b" 'c\'d' "\x41\n\"" e"f"` + "\r\n", `["SET" "a b" "c'd" "A\n\"" "ef"]`},
 		{"*2\r\n$1\r\n\r\n\r\n$2\r\n\r\n\r\n", `["\r"`},

@@ -41,8 +41,8 @@ func quit(c *conn, _ [][]byte) {
 	c.quit = true
 }
 
-// select_ knows one database: keys have one policy, and one place on disk.
-func select_(c *conn, args [][]byte) {
+// doSelect knows one database: keys have one policy, and one place on disk.
+func doSelect(c *conn, args [][]byte) {
 	n, ok := resp.Int(args[1])
 	switch {
 	case !ok || n > 1<<31-1 || n < -1<<31:
@@ -293,7 +293,7 @@ func config(c *conn, args [][]byte) {
 	}
 }
 
-func command_(c *conn, args [][]byte) {
+func doCommand(c *conn, args [][]byte) {
 	if len(args) == 1 {
 		c.w.Array(len(c.s.table))
 		for _, name := range c.s.table.names() {
@@ -313,7 +313,7 @@ func command_(c *conn, args [][]byte) {
 
 func (c *conn) commandInfo(wanted [][]byte) {
 	if len(wanted) == 0 {
-		command_(c, [][]byte{nil})
+		doCommand(c, [][]byte{nil})
 		return
 	}
 	c.w.Array(len(wanted))

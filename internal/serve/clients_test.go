@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"context"
+	"errors"
 	"os/exec"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func TestGoRedis(t *testing.T) {
 		check("Set", s, "OK", err)
 		s, err = c.Get(ctx, "a").Result()
 		check("Get", s, "1", err)
-		if _, err = c.Get(ctx, "absent").Result(); err != redis.Nil {
+		if _, err = c.Get(ctx, "absent").Result(); !errors.Is(err, redis.Nil) {
 			t.Errorf("Get of an absent key: %v", err)
 		}
 		n, err := c.IncrBy(ctx, "a", 41).Result()

@@ -37,10 +37,9 @@ type conn struct {
 	quit   bool // close after the reply
 	held   bool // the locks of the running command's keys are held
 
-	tx   txn
-	sub  *subscriber // not nil once something was subscribed to
-	val  []byte      // a value on its way from memory
-	keys []string
+	tx  txn
+	sub *subscriber // not nil once something was subscribed to
+	val []byte      // a value on its way from memory
 }
 
 func newConn(s *Server, nc net.Conn) *conn {

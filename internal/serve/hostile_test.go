@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -305,7 +306,7 @@ func TestShutdown(t *testing.T) {
 		t.Error(err)
 	}
 	wg.Wait()
-	if err := <-done; err != serve.ErrServerClosed {
+	if err := <-done; !errors.Is(err, serve.ErrServerClosed) {
 		t.Error(err)
 	}
 	if _, err := net.Dial("tcp", ln.Addr().String()); err == nil {

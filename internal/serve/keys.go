@@ -181,7 +181,7 @@ func (c *conn) left(key []byte, f func(at int64) int64) {
 	})
 }
 
-func type_(c *conn, args [][]byte) {
+func doType(c *conn, args [][]byte) {
 	c.isolated(args[1], func() {
 		ok, err := c.exists(args[1])
 		switch {
@@ -196,11 +196,9 @@ func type_(c *conn, args [][]byte) {
 }
 
 func flushdb(c *conn, args [][]byte) {
-	if word := ""; len(args) > 2 || len(args) == 2 {
-		if word = lower(args[1]); len(args) > 2 || word != "async" && word != "sync" {
-			c.fail(errSyntax)
-			return
-		}
+	if len(args) > 2 || len(args) == 2 && lower(args[1]) != "async" && lower(args[1]) != "sync" {
+		c.fail(errSyntax)
+		return
 	}
 	if !c.held {
 		s := c.s.locks.begin(nil, true)

@@ -158,7 +158,9 @@ func pageOf(all []hashed, cursor uint64, count int64) (next uint64, page []hashe
 	})
 	to := len(all)
 	if count < int64(to-from) {
-		for to = from + int(count); to < len(all) && all[to].hash == all[to-1].hash; to++ {
+		to = from + int(count)
+		for to < len(all) && all[to].hash == all[to-1].hash {
+			to++
 		}
 	}
 	if to < len(all) {

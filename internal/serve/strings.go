@@ -138,7 +138,7 @@ func (c *conn) deadlineOf(when []byte, unit, cmd string) (at int64, ok bool) {
 	return n, true
 }
 
-func set_(c *conn, args [][]byte) {
+func doSet(c *conn, args [][]byte) {
 	if len(args) == 3 {
 		c.setPlain(args[1], args[2])
 		return
@@ -280,7 +280,7 @@ func getex(c *conn, args [][]byte) {
 	})
 }
 
-func append_(c *conn, args [][]byte) {
+func doAppend(c *conn, args [][]byte) {
 	key := args[1]
 	c.with(key, func(st *stripe) {
 		old, ok, err := c.get(key)

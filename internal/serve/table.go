@@ -113,7 +113,7 @@ func stringCommands() []command {
 	const group = "string"
 	return []command{
 		{"get", 2, fast, 1, 1, 1, group, "Get the value of a key", get, nil},
-		{"set", -3, writes, 1, 1, 1, group, "Set the value of a key", set_, nil},
+		{"set", -3, writes, 1, 1, 1, group, "Set the value of a key", doSet, nil},
 		{"setex", 4, writes, 1, 1, 1, group, "Set a value with seconds to live", setex, nil},
 		{"psetex", 4, writes, 1, 1, 1, group, "Set a value with milliseconds to live", psetex, nil},
 		{"setnx", 3, writes | fast, 1, 1, 1, group, "Set a value unless there is one", setnx, nil},
@@ -123,7 +123,7 @@ func stringCommands() []command {
 		{"mget", -2, fast, 1, -1, 1, group, "Get the values of keys", mget, nil},
 		{"mset", -3, writes, 1, -1, 2, group, "Set the values of keys", mset, nil},
 		{"msetnx", -3, writes, 1, -1, 2, group, "Set the values of keys unless one has one", msetnx, nil},
-		{"append", 3, writes | fast, 1, 1, 1, group, "Append to a value", append_, nil},
+		{"append", 3, writes | fast, 1, 1, 1, group, "Append to a value", doAppend, nil},
 		{"strlen", 2, fast, 1, 1, 1, group, "Get the length of a value", strlen, nil},
 		{"incr", 2, writes | fast, 1, 1, 1, group, "Add one", incr, nil},
 		{"decr", 2, writes | fast, 1, 1, 1, group, "Take one away", decr, nil},
@@ -148,7 +148,7 @@ func keyCommands() []command {
 		{"expiretime", 2, fast, 1, 1, 1, group, "Get the deadline in Unix seconds", expiretime, nil},
 		{"pexpiretime", 2, fast, 1, 1, 1, group, "Get the deadline in Unix milliseconds", pexpiretime, nil},
 		{"persist", 2, writes | fast, 1, 1, 1, group, "Remove the deadline", persist, nil},
-		{"type", 2, fast, 1, 1, 1, group, "Get the type of a value", type_, nil},
+		{"type", 2, fast, 1, 1, 1, group, "Get the type of a value", doType, nil},
 		{"scan", -2, 0, 0, 0, 0, group, "List keys, a part at a time", scan, nil},
 		{"keys", 2, 0, 0, 0, 0, group, "List keys", keys, nil},
 		{"randomkey", 1, 0, 0, 0, 0, group, "Get some key", randomkey, nil},
@@ -184,13 +184,13 @@ func clientCommands() []command {
 	return []command{
 		{"ping", -1, fast | whileSub, 0, 0, 0, group, "Answer", ping, nil},
 		{"echo", 2, fast, 0, 0, 0, group, "Answer with the argument", echo, nil},
-		{"select", 2, fast, 0, 0, 0, group, "Choose a database: there is one, 0", select_, nil},
+		{"select", 2, fast, 0, 0, 0, group, "Choose a database: there is one, 0", doSelect, nil},
 		{"auth", -2, fast | beforeAuth, 0, 0, 0, group, "Give the password", auth, nil},
 		{"hello", -1, fast | beforeAuth, 0, 0, 0, group, "Choose the protocol", hello, nil},
 		{"quit", -1, fast | beforeAuth | whileSub | inTx, 0, 0, 0, group, "End the connection", quit, nil},
 		{"client", -2, 0, 0, 0, 0, group, "Of connections", client, clientSubs()},
 		{"info", -1, 0, 0, 0, 0, "server", "Get figures of the server", info, nil},
 		{"config", -2, 0, 0, 0, 0, "server", "Get settings", config, map[string][2]int{"get": {3, anyMany}}},
-		{"command", -1, 0, 0, 0, 0, "server", "Get what commands there are", command_, map[string][2]int{"count": {2, 2}, "info": {2, anyMany}, "docs": {2, anyMany}}},
+		{"command", -1, 0, 0, 0, 0, "server", "Get what commands there are", doCommand, map[string][2]int{"count": {2, 2}, "info": {2, anyMany}, "docs": {2, anyMany}}},
 	}
 }

@@ -73,11 +73,11 @@ func (s *Store) Stats() store.Stats {
 		expired += g.Expired(now)
 	}
 	out.Entries += memory
-	journal, files := int64(0), int64(0)
+	journal := int64(0)
 	if !s.closed.Load() {
 		journal = s.j.Size()
 	}
-	files = s.tables.bytes.Load()
+	files := s.tables.bytes.Load()
 	out.Bytes = size + journal + files
 	amp := 1.0
 	if sealed := s.n.sealedBytes.Load(); sealed > 0 {

@@ -139,7 +139,7 @@ func TestOneKeySpace(t *testing.T) {
 	}
 }
 
-// TestScan: both kinds are listed, and a context that ends ends the loop.
+// TestScan: both kinds are listed, and a context that is over ends the loop.
 func TestScan(t *testing.T) {
 	s := open(t, nil)
 	for i := range 300 {

@@ -77,9 +77,8 @@ func (sh *shard) put(hash uint64, key string, p *store.Packed, size int, flags b
 		if r := sh.at(s); r.size() == size {
 			r[:size].write(key, p, flags)
 			return
-		} else {
-			sh.dead(s, r.size())
 		}
+		sh.dead(s, sh.at(s).size())
 		seg, off := sh.reserve(size)
 		sh.at(makeSlot(hash, seg, off))[:size].write(key, p, flags)
 		sh.table[i] = makeSlot(hash, seg, off) | s&wasRead

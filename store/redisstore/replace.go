@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha1" // what Redis offers to compare values by
-	_ "embed"
 	"encoding/hex"
 	"errors"
 	"time"
