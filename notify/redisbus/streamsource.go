@@ -54,6 +54,7 @@ func newStreamSource(b *Stream, pattern string, o notify.SubscribeOptions) *stre
 
 // tidySource removes the consumers of processes that are gone and left nothing
 // unacknowledged. Those that live read often.
+//
 //nolint:dupword // Lua's blocks end so
 const tidySource = `for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local name, pending, idle

@@ -250,6 +250,7 @@ func TestPowerFailure(t *testing.T) {
 			t.Skipf("mounting a loop device needs privileges that this process has not: %v %s", err, out)
 		}
 	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }) // of a round that failed
 	acked := map[string]string{}
 	for round := range rounds {
 		mount()
