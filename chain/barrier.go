@@ -95,7 +95,7 @@ func (c *Chain) InvalidateTags(ctx context.Context, tags ...string) error {
 		return nil
 	}
 	c.learn(ctx, tags) // so that the new barrier is above those that others raised
-	version := c.hlc.Next()
+	version := c.hlc.Seal()
 	c.raiseTags(tags, version)
 	keys := make([]string, len(tags))
 	for i, tag := range tags {
@@ -146,7 +146,7 @@ func (c *Chain) Clear(ctx context.Context) error {
 		}
 	}
 	// Writes that ran into the Clear lie behind its barrier, now also in the queues.
-	version := c.hlc.Next()
+	version := c.hlc.Seal()
 	c.raiseAll(version)
 	for _, t := range c.bytes {
 		if t.sink == nil {

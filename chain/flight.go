@@ -97,12 +97,30 @@ func (t *flights) land(f *flight, obj any, err error) {
 	close(f.done)
 }
 
+// touchDown is land, but those who come later still get the outcome, until remove:
+// the tiers are yet to be given what was loaded, and would not have it.
+func (t *flights) touchDown(f *flight, obj any) {
+	if f.down {
+		return
+	}
+	f.obj, f.down = obj, true
+	close(f.done)
+}
+
 // rescue is deferred by those who work on flights. Where a panic (of a codec, a
 // Clone or Size function, an observer) or runtime.Goexit ends the work, it is an
 // error for the waiters: none may wait for ever, and a cache must not take its
 // program down.
-func (c *Chain) rescue(fs ...*flight) {
-	v := recover()
+func (c *Chain) rescue(fs ...*flight) { c.rescued(recover(), fs) }
+
+// rescueHere is rescue for work in a caller's goroutine that may be handed on.
+func (c *Chain) rescueHere(f *flight, handed *bool) {
+	if v := recover(); v != nil || !*handed {
+		c.rescued(v, []*flight{f})
+	}
+}
+
+func (c *Chain) rescued(v any, fs []*flight) {
 	var err *PanicError
 	for _, f := range fs {
 		switch {

@@ -42,7 +42,7 @@ func (b *batch[V]) round(ctx context.Context, items []*item[V]) (missing []*item
 			it.f.offer(it.held)
 		}
 		if it.try == maxWalks { // one by one, each with its lock
-			it.fd = *b.c.lookup(ctx, it.f, it.p, true)
+			it.fd = *b.c.lookup(ctx, it.f, it.p, true, false)
 			it.best, _ = it.fd.obj.(*object[V])
 			it.skip = b.c.chain.bytes
 		} else if b.fromPending(ctx, it) {
@@ -76,7 +76,7 @@ func (b *batch[V]) fromPending(ctx context.Context, it *item[V]) bool {
 	ch := b.c.chain
 	owed := ch.pending(it.p, it.key)
 	if owed.turn(it.p) > 0 { // a tier is to be asked before
-		it.fd = *b.c.lookup(ctx, it.f, it.p, false)
+		it.fd = *b.c.lookup(ctx, it.f, it.p, false, false)
 		it.best, _ = it.fd.obj.(*object[V])
 		it.skip = ch.bytes
 		return false
@@ -230,6 +230,11 @@ func (b *batch[V]) loadAll(ctx context.Context, items []*item[V]) {
 	ch.counts.loadTime.observe(took)
 	fills := make([]promotion, 0, len(items))
 	replace := make(map[string]outdated)
+	defer func() {
+		for _, it := range items {
+			ch.flights.remove(it.f)
+		}
+	}()
 	for _, it := range items {
 		it.p.countLoad(took, store.KeyError(err, it.key))
 		if ob := ch.opts.Observer; ob != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // ended returns the error of a context that has ended: that of ctx.Err, which
@@ -15,6 +16,16 @@ func ended(ctx context.Context) error {
 		return cause
 	}
 	return fmt.Errorf("%w: %w", err, cause)
+}
+
+// over reports whether ctx has ended, or is about to: what waits by a deadline of
+// its own may notice before the context does.
+func over(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	deadline, ok := ctx.Deadline()
+	return ok && !time.Now().Before(deadline)
 }
 
 // gate counts work in the background so that it can be waited for with a

@@ -93,11 +93,15 @@ func (c *Cache[V]) load(ctx context.Context, f *flight, p *plan, load loader[V],
 type moment struct{ since, epoch uint64 }
 
 // begin stamps a load. It returns the moment of the walk before, which is what the
-// value at hand can vouch for.
+// value at hand can vouch for. Where a write has come between the walk and the load,
+// the load keeps the walk's stamp: it is for those who asked before the write, and
+// is not to take the place of what that wrote.
 func (f *flight) begin(c *Chain) moment {
 	m := moment{f.since, f.epoch}
-	f.epoch = c.epoch.Load()
-	f.since = c.hlc.Next() // past every version that the walk has seen
+	epoch, since := c.epoch.Load(), c.hlc.Next() // past every version that the walk has seen
+	if c.fences.open(f.key, m.since) {           // asked after the stamp was drawn
+		f.epoch, f.since = epoch, since
+	}
 	return m
 }
 
@@ -156,13 +160,15 @@ func (c *Cache[V]) loaded(ctx context.Context, f *flight, p *plan, res Loaded[V]
 	if c.opts.Clone != nil {
 		res.Value = c.opts.Clone(res.Value)
 	}
+	defer c.chain.flights.remove(f)
 	if e, ok := c.accept(f, p, res.Value, res.WriteOptions, took); ok {
 		c.chain.fillTiers(ctx, &promotion{key: f.key, entry: e, stamp: f.since, to: p.fillable(fd), right: f.right}, fd.replace)
 	}
 }
 
 // accept puts a loaded value into memory and lands f with it. It returns the
-// entry for the tiers; ok is false where they can hold none.
+// entry for the tiers; ok is false where they can hold none. The caller removes f
+// once they have it.
 func (c *Cache[V]) accept(f *flight, p *plan, v V, w WriteOptions, took time.Duration) (e store.Entry, ok bool) {
 	now := time.Now().UnixNano()
 	if len(p.tiers) > 0 {
@@ -177,7 +183,11 @@ func (c *Cache[V]) accept(f *flight, p *plan, v V, w WriteOptions, took time.Dur
 	l.apply(&e)
 	o := c.object(p, v, l, now, &e, took, f.epoch)
 	c.chain.fillMemory(p, f.key, o, f.since)
-	c.chain.flights.land(f, o, nil)
+	if p.memory {
+		c.chain.flights.land(f, o, nil)
+	} else {
+		c.chain.flights.touchDown(f, o)
+	}
 	return e, ok
 }
 

@@ -43,23 +43,56 @@ func (c *Cache[V]) miss(ctx context.Context, key string, load loader[V]) (*objec
 	return c.await(ctx, f, p, load != nil, time.Unix(0, now))
 }
 
-// depart starts the work on f. A walk without a load runs in the caller's own
-// goroutine where its context cannot end, and so cannot take the work down with
-// it; all else runs apart from its callers.
+// depart does the work on f, as far as it may be done in the caller's own
+// goroutine, which is the quickest way: the walk, but not the load, for others
+// wait for that and the caller may leave. Where the caller's context ends during the
+// walk, the work is begun anew apart from him. A rule with a soft timeout has its
+// caller wait beside the work, not in it.
 func (c *Cache[V]) depart(ctx context.Context, f *flight, p *plan, load loader[V]) {
-	if load == nil && ctx.Done() == nil {
-		defer c.chain.rescue(f)
-		c.fly(ctx, f, p, nil)
+	if p.soft > 0 && load != nil {
+		c.apart(ctx, f, func(ctx context.Context) { c.fly(ctx, f, p, load) })
 		return
 	}
+	if load != nil || ctx.Done() != nil { // Close and Flush wait for what may go on behind the caller's back
+		c.chain.work.enter()
+		defer c.chain.work.leave()
+	}
+	if rest := c.flyHere(ctx, f, p, load); rest != nil {
+		c.apart(ctx, f, rest)
+	}
+}
+
+// apart runs work on f in a goroutine, with a context that outlives the caller's.
+func (c *Cache[V]) apart(ctx context.Context, f *flight, work func(context.Context)) {
 	c.chain.work.enter()
 	go func() {
 		defer c.chain.work.leave()
 		defer c.chain.rescue(f)
 		fctx, cancel := c.chain.detach(ctx)
 		defer cancel()
-		c.fly(fctx, f, p, load)
+		work(fctx)
 	}()
+}
+
+// flyHere is fly in the goroutine of the caller, as far as that goes. It returns
+// what is left to be done, nil if f has landed.
+func (c *Cache[V]) flyHere(ctx context.Context, f *flight, p *plan, load loader[V]) (rest func(context.Context)) {
+	handed := false
+	defer c.chain.rescueHere(f, &handed)
+	fd, best, ok := c.search(ctx, f, p, load != nil, true)
+	switch now := time.Now().UnixNano(); {
+	case !ok:
+		return nil
+	case over(ctx): // a tier may have been left because of that
+		rest = func(ctx context.Context) { c.fly(ctx, f, p, load) }
+	case load != nil && !p.answers(best.life(), now):
+		rest = func(ctx context.Context) { c.finish(ctx, f, p, load, fd, best, time.Now().UnixNano()) }
+	default:
+		c.finish(ctx, f, p, load, fd, best, now)
+		return nil
+	}
+	handed = true
+	return rest
 }
 
 // detach returns a context with the values of ctx that ends with the chain.
@@ -110,23 +143,34 @@ const maxWalks = 3
 
 // fly does the work of f: memory once more, pending writes, tiers, loader.
 func (c *Cache[V]) fly(ctx context.Context, f *flight, p *plan, load loader[V]) {
+	if fd, best, ok := c.search(ctx, f, p, load != nil, false); ok {
+		c.finish(ctx, f, p, load, fd, best, time.Now().UnixNano())
+	}
+}
+
+// search looks for what f wants in memory, pending writes and tiers. ok is false
+// where f has landed. here says that a caller walks, who must not be held.
+func (c *Cache[V]) search(ctx context.Context, f *flight, p *plan, loads, here bool) (fd *finding, best *object[V], ok bool) {
 	for try := 1; ; try++ {
 		held := c.again(f.key)
 		if c.settled(f, held) {
-			return
+			return nil, nil, false
 		}
 		if held != nil {
 			f.offer(held)
 		}
-		fd := c.lookup(ctx, f, p, try == maxWalks)
-		best, _ := fd.obj.(*object[V])
+		fd = c.lookup(ctx, f, p, try == maxWalks, here)
+		best, _ = fd.obj.(*object[V])
 		best = usable(fd, best, held)
-		if !c.overtaken(f, p, best, load != nil, try) {
-			c.finish(ctx, f, p, load, fd, best)
-			return
+		if here && over(ctx) || !c.overtaken(f, p, best, loads, try) {
+			return fd, best, true
 		}
 	}
 }
+
+// answers reports whether a value with these deadlines is an answer at now, with no
+// need to wait for a load.
+func (p *plan) answers(l life, now int64) bool { return now < l.fresh || p.servesStale(now, l, p.swr) }
 
 // usable returns the newer of what a walk and memory had, if any of it may still
 // be served.
@@ -155,10 +199,9 @@ func (c *Cache[V]) overtaken(f *flight, p *plan, best *object[V], loads bool, tr
 	return true
 }
 
-// finish lands what a walk came to, or loads. best is a value at hand.
-func (c *Cache[V]) finish(ctx context.Context, f *flight, p *plan, load loader[V], fd *finding, best *object[V]) {
+// finish lands what a walk came to, or loads. best is a value at hand at now.
+func (c *Cache[V]) finish(ctx context.Context, f *flight, p *plan, load loader[V], fd *finding, best *object[V], now int64) {
 	ch := c.chain
-	now := time.Now().UnixNano()
 	switch {
 	case best != nil && now < best.fresh:
 		c.arrive(f, p, fd, best)
@@ -239,13 +282,13 @@ func fresher[V any](a, b *object[V]) *object[V] {
 
 // lookup walks for f and decodes what it finds, which is then in the finding's
 // obj. alone keeps those writers away that hold the key's lock.
-func (c *Cache[V]) lookup(ctx context.Context, f *flight, p *plan, alone bool) *finding {
+func (c *Cache[V]) lookup(ctx context.Context, f *flight, p *plan, alone, here bool) *finding {
 	if alone {
 		if k := c.chain.locks.ref(f.key); k.lock(ctx) == nil {
 			defer k.unlock()
 		}
 	}
-	return c.chain.walk(ctx, p, f.key, func(fd *finding) verdict { return c.judge(ctx, f, p, fd) })
+	return c.chain.walk(ctx, p, f.key, here, func(fd *finding) verdict { return c.judge(ctx, f, p, fd) })
 }
 
 // judge decodes the entry of a finding into its obj and says what it is good for.

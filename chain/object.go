@@ -99,7 +99,16 @@ type held interface {
 func (o *object[V]) stamp(version uint64) { o.version = version }
 func (o *object[V]) size() int64          { return o.cost }
 func (o *object[V]) deadlines() life      { return life{o.fresh, o.expires} }
-func (o *object[V]) ver() uint64          { return o.version }
-func (o *object[V]) labels() []string     { return o.tags() }
-func (o *object[V]) retire()              { o.epoch.Store(retired) }
-func (o *object[V]) isRetired() bool      { return o.epoch.Load() == retired }
+
+// life is deadlines, of nothing too: that has always expired.
+func (o *object[V]) life() life {
+	if o == nil {
+		return life{}
+	}
+	return o.deadlines()
+}
+
+func (o *object[V]) ver() uint64      { return o.version }
+func (o *object[V]) labels() []string { return o.tags() }
+func (o *object[V]) retire()          { o.epoch.Store(retired) }
+func (o *object[V]) isRetired() bool  { return o.epoch.Load() == retired }

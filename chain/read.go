@@ -68,7 +68,7 @@ const (
 
 // walk asks the pending writes and then the plan's tiers, nearest first, until
 // judge takes an entry. judge is called with each entry found.
-func (c *Chain) walk(ctx context.Context, p *plan, key string, judge func(f *finding) verdict) *finding {
+func (c *Chain) walk(ctx context.Context, p *plan, key string, here bool, judge func(f *finding) verdict) *finding {
 	f := &finding{}
 	owed := c.pending(p, key)
 	at := owed.turn(p)
@@ -80,7 +80,7 @@ func (c *Chain) walk(ctx context.Context, p *plan, key string, judge func(f *fin
 			}
 			f.found, f.obj = false, nil
 		}
-		if slices.Contains(owed.by, t.tier) || !c.ask(ctx, t, key, f) {
+		if slices.Contains(owed.by, t.tier) || !c.ask(ctx, t, key, f, here) {
 			continue
 		}
 		if i < at && f.entry.Version != 0 && f.entry.Version < owed.version {
@@ -174,12 +174,20 @@ func (c *Chain) owed(f *finding, o owed) bool {
 
 // ask reads key from one tier into f. It reports whether there is an entry to
 // judge; what went wrong is in f.
-func (c *Chain) ask(ctx context.Context, t placed, key string, f *finding) bool {
+func (c *Chain) ask(ctx context.Context, t placed, key string, f *finding, here bool) bool {
 	var e store.Entry
-	err := t.call(ctx, &t.reads, func(ctx context.Context) (err error) {
-		e, err = t.Store.Get(ctx, key)
-		return err
-	})
+	var err error
+	if here {
+		e, err = t.getHere(ctx, key)
+	} else {
+		err = t.call(ctx, &t.reads, func(ctx context.Context) (err error) {
+			e, err = t.Store.Get(ctx, key)
+			return err
+		})
+	}
+	if here && err != nil && over(ctx) {
+		return false // the caller has left: the walk will be done anew
+	}
 	return c.answer(t, key, e, err, f)
 }
 

@@ -111,6 +111,7 @@ func (v *view) acceptable(key string, e *store.Entry) error {
 func (v *view) operation(key string, e store.Entry) *operation {
 	p := v.c.plan(key)
 	now := time.Now().UnixNano()
+	v.c.hlc.Observe(e.Version) // what we stamp is newer, also to who stamped that
 	if e.Expires.IsZero() && e.Fresh.IsZero() && p.rule != nil {
 		p.lifeFor(now, 0).apply(&e)
 	}

@@ -51,6 +51,7 @@ type tier struct {
 	index   int           // place in the chain
 	breaker circuitbreaker.CircuitBreaker[any]
 	timeout time.Duration
+	prompt  bool   // a call returns when its context ends
 	queue   *queue // pending writes; nil for the memory tier
 
 	hits, misses, errs, skipped counter
@@ -82,6 +83,7 @@ func (c *Chain) newTier(t Tier, i int) (*tier, error) {
 		nt.breaker = c.newBreaker(t.Name)
 	}
 	nt.queue = newQueue(c, nt)
+	_, nt.prompt = t.Store.(store.Interruptible)
 	return nt, nil
 }
 
@@ -129,6 +131,12 @@ func (t *tier) closedFor() time.Duration {
 // and records the outcome, and its time in h unless that is nil. f's error is returned as it is; errors that say
 // nothing about the tier's health do not count against it.
 func (t *tier) call(ctx context.Context, h *histogram, f func(context.Context) error) error {
+	return t.callAs(ctx, h, f, false)
+}
+
+// callAs is call. Where impatient is set, the end of ctx is a caller's, who will be
+// followed by somebody with more patience: it says nothing about the tier.
+func (t *tier) callAs(ctx context.Context, h *histogram, f func(context.Context) error, impatient bool) error {
 	if err := ctx.Err(); err != nil {
 		return ended(ctx)
 	}
@@ -146,9 +154,51 @@ func (t *tier) call(ctx context.Context, h *histogram, f func(context.Context) e
 	if h != nil {
 		h.observe(time.Since(start))
 	}
-	t.record(ctx, err)
+	t.record(ctx, err, impatient)
 	return err
 }
+
+// getHere is Get for a caller who must not be held beyond the end of ctx. Stores
+// that do not promise that are called in a goroutine, which is left behind where
+// ctx ends, or the tier's timeout is over.
+func (t *tier) getHere(ctx context.Context, key string) (e store.Entry, err error) {
+	direct := t.prompt || ctx.Done() == nil
+	err = t.callAs(ctx, &t.reads, func(ctx context.Context) (err error) {
+		if direct {
+			e, err = t.Store.Get(ctx, key)
+		} else {
+			e, err = t.getApart(ctx, key)
+		}
+		return err
+	}, true)
+	return e, err
+}
+
+func (t *tier) getApart(ctx context.Context, key string) (store.Entry, error) {
+	type answer struct {
+		e   store.Entry
+		err error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		a := answer{err: errGoexit}
+		defer func() { done <- a }()
+		var e store.Entry
+		err := t.guard(ctx, func(ctx context.Context) (err error) {
+			e, err = t.Store.Get(ctx, key)
+			return err
+		})
+		a = answer{e, err}
+	}()
+	select {
+	case a := <-done:
+		return a.e, a.err
+	case <-ctx.Done():
+		return store.Entry{}, ctx.Err()
+	}
+}
+
+var errGoexit = errors.New("the store ended its goroutine")
 
 // sync asks the tier to make durable what it has taken, within its timeout. The
 // breaker is not asked: a tier that has just taken writes is worth the call.
@@ -175,16 +225,17 @@ func (t *tier) guard(ctx context.Context, f func(context.Context) error) (err er
 // record tells the breaker what came out. A caller's own cancellation says
 // nothing about the tier, but in the half-open state the permit it took must be
 // given back, as a failure.
-func (t *tier) record(ctx context.Context, err error) {
+func (t *tier) record(ctx context.Context, err error, impatient bool) {
 	faulty := isFault(err)
-	if faulty {
+	left := faulty && impatient && over(ctx)
+	if faulty && !left {
 		t.errs.add(1)
 	}
 	if t.breaker == nil {
 		return
 	}
 	switch {
-	case faulty && errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	case left, faulty && errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		if t.breaker.IsHalfOpen() {
 			t.breaker.RecordFailure()
 		}

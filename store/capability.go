@@ -109,6 +109,17 @@ type Statser interface {
 	Stats() Stats
 }
 
+// Interruptible is implemented by stores of which a call returns soon after its
+// context has ended, within a tenth of a second say, whatever the state of what is
+// behind them. A chain lets a reader whose context may end call such a store
+// himself; for any other it takes a goroutine, which costs a few microseconds a
+// read, since the store may hold who calls it. There is no fall-back: whoever is
+// in doubt leaves it out.
+type Interruptible interface {
+	// Interruptible does nothing: that it is there is the promise.
+	Interruptible()
+}
+
 // Objects is a store in this process that holds decoded values, so that a hit
 // costs no copy and no decoding.
 //

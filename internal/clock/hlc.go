@@ -45,6 +45,16 @@ func (c *HLC) NextAt(wall int64) uint64 {
 	return c.next(uint64(max(wall/1e6, 1))<<counterBits | uint64(c.Origin))
 }
 
+// Seal is Next, but past all that other clocks stamp in this millisecond as well:
+// theirs begin it with other origins. It is for what must cover their versions, too.
+func (c *HLC) Seal() uint64 {
+	now := time.Now
+	if c.Now != nil {
+		now = c.Now
+	}
+	return c.next(uint64(max(now().UnixMilli(), 1))<<counterBits | (Millisecond - 1))
+}
+
 // Tick is Next without a look at the wall clock, for stamps that need to be greater
 // than all before and no more than that.
 func (c *HLC) Tick() uint64 { return c.next(0) }

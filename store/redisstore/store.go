@@ -21,6 +21,8 @@ var (
 	_ store.BatchDeleter = (*Store)(nil)
 	_ store.Filler       = (*Store)(nil)
 	_ store.Tombstoner   = (*Store)(nil)
+
+	_ store.Interruptible = (*Store)(nil)
 	_ store.Scanner      = (*Store)(nil)
 	_ store.Clearer      = (*Store)(nil)
 	_ store.Statser      = (*Store)(nil)
@@ -232,3 +234,8 @@ func (s *Store) decode(ctx context.Context, key string, b []byte) (store.Entry, 
 	}
 	return e, err
 }
+
+// Interruptible implements store.Interruptible: a call whose context has ended
+// returns, at the latest after the tenth of a second that a read may hold its
+// caller.
+func (s *Store) Interruptible() {}
