@@ -23,9 +23,9 @@ var (
 	_ store.Tombstoner   = (*Store)(nil)
 
 	_ store.Interruptible = (*Store)(nil)
-	_ store.Scanner      = (*Store)(nil)
-	_ store.Clearer      = (*Store)(nil)
-	_ store.Statser      = (*Store)(nil)
+	_ store.Scanner       = (*Store)(nil)
+	_ store.Clearer       = (*Store)(nil)
+	_ store.Statser       = (*Store)(nil)
 )
 
 // Store is a tier in Redis. It is safe for concurrent use.
