@@ -37,7 +37,9 @@ func TestDrainWithoutDeadlineEnds(t *testing.T) {
 				}
 				began := time.Now()
 				err = c.Close(context.Background())
-				if !errors.As(err, &pe) || pe.Left == 0 || name != "hangs" && !errors.Is(err, errBoom) {
+				// Of a dead tier the breaker may have had the last word.
+				why := name == "hangs" || errors.Is(err, errBoom) || name == "dead" && errors.Is(err, chain.ErrTierDown)
+				if !errors.As(err, &pe) || pe.Left == 0 || !why {
 					t.Errorf("Close: %v", err)
 				}
 				if d := time.Since(began); d < 10*time.Second || d > time.Minute {
