@@ -92,18 +92,17 @@ func (t *flights) land(f *flight, obj any, err error) {
 	if f.down {
 		return
 	}
-	f.obj, f.err, f.down = obj, err, true
 	t.remove(f)
-	close(f.done)
+	t.publish(f, obj, err)
 }
 
-// touchDown is land, but those who come later still get the outcome, until remove:
+// publish is land, but those who come later still get the outcome, until remove:
 // the tiers are yet to be given what was loaded, and would not have it.
-func (t *flights) touchDown(f *flight, obj any) {
+func (t *flights) publish(f *flight, obj any, err error) {
 	if f.down {
 		return
 	}
-	f.obj, f.down = obj, true
+	f.obj, f.err, f.down = obj, err, true
 	close(f.done)
 }
 

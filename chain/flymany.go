@@ -232,7 +232,9 @@ func (b *batch[V]) loadAll(ctx context.Context, items []*item[V]) {
 	replace := make(map[string]outdated)
 	defer func() {
 		for _, it := range items {
-			ch.flights.remove(it.f)
+			if !it.p.memory {
+				ch.flights.remove(it.f)
+			}
 		}
 	}()
 	for _, it := range items {

@@ -160,7 +160,9 @@ func (c *Cache[V]) loaded(ctx context.Context, f *flight, p *plan, res Loaded[V]
 	if c.opts.Clone != nil {
 		res.Value = c.opts.Clone(res.Value)
 	}
-	defer c.chain.flights.remove(f)
+	if !p.memory {
+		defer c.chain.flights.remove(f)
+	}
 	if e, ok := c.accept(f, p, res.Value, res.WriteOptions, took); ok {
 		c.chain.fillTiers(ctx, &promotion{key: f.key, entry: e, stamp: f.since, to: p.fillable(fd), right: f.right}, fd.replace)
 	}
@@ -186,7 +188,7 @@ func (c *Cache[V]) accept(f *flight, p *plan, v V, w WriteOptions, took time.Dur
 	if p.memory {
 		c.chain.flights.land(f, o, nil)
 	} else {
-		c.chain.flights.touchDown(f, o)
+		c.chain.flights.publish(f, o, nil)
 	}
 	return e, ok
 }
