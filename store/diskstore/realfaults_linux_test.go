@@ -196,6 +196,9 @@ func TestReadOnlyDisk(t *testing.T) {
 			t.Errorf("%s on a read-only disk: %v", what, err)
 		}
 	}
+	// Of a write that failed nothing is known: it shows if the journal had just
+	// been revived, and fails only when it is written.
+	delete(acked, "k1")
 	wantAcked(t, s, "on a read-only disk", acked)
 	if rep, err := s.Verify(ctx); err != nil || len(rep.Problems) > 0 {
 		t.Errorf("verify: %v, %v", rep, err)
