@@ -11,7 +11,9 @@ import (
 // whose values have another type, is an error.
 func call[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	if ctx.Done() == nil {
-		return shielded(f)
+		var v T
+		err := shielded(func() (err error) { v, err = f(); return err })
+		return v, err
 	}
 	type result struct {
 		value T
@@ -20,7 +22,7 @@ func call[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	results := make(chan result, 1)
 	go func() {
 		var r result
-		r.value, r.err = shielded(f)
+		r.err = shielded(func() (err error) { r.value, err = f(); return err })
 		results <- r
 	}()
 	select {
@@ -37,14 +39,13 @@ func call[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 }
 
-func shielded[T any](f func() (T, error)) (v T, err error) {
+func shielded(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the gocache store panicked: %v", p)
 		}
 	}()
-	v, err = f()
-	return v, shorten(err)
+	return shorten(f())
 }
 
 // maxErrorText bounds the text of errors: gocache's store on ristretto puts the

@@ -24,6 +24,8 @@
 //
 // What a gocache store cannot do, no wrapper can add: fills are not atomic
 // between processes, keys cannot be listed, and a store that drops writes under
-// load (gocache's on ristretto) may forget an entry. Clear is refused unless
+// load (gocache's on ristretto) may forget an entry. A write that its caller has left,
+// because his context ended and the gocache store does not heed it, may still land:
+// later writes of the key wait until it has ended. Clear is refused unless
 // allowed, for gocache's Redis store flushes the whole server then.
 package gocachestore

@@ -37,6 +37,7 @@ type tier struct {
 	g      lib_store.StoreInterface
 	opts   TierOptions
 	closed atomic.Bool
+	strays strays
 }
 
 var (
@@ -167,7 +168,7 @@ func (t *tier) Set(ctx context.Context, key string, e store.Entry) error {
 	if t.opts.NativeTags && len(e.Tags) > 0 {
 		options = append(options, lib_store.WithTags(e.Tags))
 	}
-	_, err = call(ctx, func() (any, error) { return nil, t.g.Set(ctx, t.opts.Prefix+key, value, options...) })
+	err = t.strays.write(ctx, key, func() error { return t.g.Set(ctx, t.opts.Prefix+key, value, options...) })
 	if err != nil {
 		return t.fail(op, key, err)
 	}
@@ -193,7 +194,7 @@ func (t *tier) Delete(ctx context.Context, key string) error {
 }
 
 func (t *tier) remove(ctx context.Context, op, key string) error {
-	_, err := call(ctx, func() (any, error) { return nil, t.g.Delete(ctx, t.opts.Prefix+key) })
+	err := t.strays.write(ctx, key, func() error { return t.g.Delete(ctx, t.opts.Prefix+key) })
 	if err != nil && !isNotFound(err) {
 		return t.fail(op, key, err)
 	}
@@ -211,7 +212,10 @@ func (t *tier) Clear(ctx context.Context) error {
 		return t.fail(op, "", fmt.Errorf("%w: a gocache store may clear more than this tier's keys; "+
 			"set TierOptions.AllowClear if that is meant", errors.ErrUnsupported))
 	}
-	if _, err := call(ctx, func() (any, error) { return nil, t.g.Clear(ctx) }); err != nil {
+	if err := t.strays.all(ctx); err != nil {
+		return t.fail(op, "", err)
+	}
+	if err := t.strays.write(ctx, everyKey, func() error { return t.g.Clear(ctx) }); err != nil {
 		return t.fail(op, "", err)
 	}
 	return nil

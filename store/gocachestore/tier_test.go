@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
@@ -218,6 +219,76 @@ func TestTierLeavesAStuckStore(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	close(g.release)
+}
+
+// slow is a gocache store of which the writes hang until they are released.
+type slow struct {
+	lib_store.StoreInterface
+	release chan struct{}
+}
+
+func (s slow) Set(ctx context.Context, key, value any, options ...lib_store.Option) error {
+	<-s.release
+	return s.StoreInterface.Set(context.WithoutCancel(ctx), key, value, options...)
+}
+
+func (s slow) Clear(ctx context.Context) error {
+	<-s.release
+	return s.StoreInterface.Clear(context.WithoutCancel(ctx))
+}
+
+// A write that its caller has left undoes no later one.
+func TestTierOrdersWritesThatWereLeft(t *testing.T) {
+	old, later := store.Entry{Value: []byte("old")}, store.Entry{Value: []byte("later")}
+	for _, tc := range []struct {
+		name         string
+		left, later  func(context.Context, store.Store) error
+		want, others string
+	}{
+		{"delete after set", setTo(old), func(ctx context.Context, s store.Store) error { return s.Delete(ctx, "k") }, "", "other"},
+		{"set after set", setTo(old), setTo(later), "later", "other"},
+		{"clear after set", setTo(old), store.Clear, "", ""},
+		{"set after clear", store.Clear, setTo(later), "later", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := slow{Wrap(mapstore.New()), make(chan struct{})}
+				s := TierWith(g, &TierOptions{AllowClear: true})
+				if err := TierWith(g.StoreInterface, nil).Set(ctx, "other", store.Entry{Value: []byte("other")}); err != nil {
+					t.Fatal(err)
+				}
+				short, cancel := context.WithTimeout(ctx, time.Second)
+				defer cancel()
+				if err := tc.left(short, s); !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatalf("the write that hangs: %v", err)
+				}
+				if err := tc.later(short, s); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("a write after its context ended: %v", err)
+				}
+				done := make(chan error)
+				go func() { done <- tc.later(ctx, s) }()
+				synctest.Wait()
+				select {
+				case <-done:
+					t.Error("a later write did not wait for the one before it")
+				default:
+				}
+				close(g.release)
+				if err := <-done; err != nil {
+					t.Fatal(err)
+				}
+				for key, want := range map[string]string{"k": tc.want, "other": tc.others} {
+					if e, err := s.Get(ctx, key); string(e.Value) != want || (err != nil) != (want == "") {
+						t.Errorf("%s is %q, %v; want %q", key, e.Value, err, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+func setTo(e store.Entry) func(context.Context, store.Store) error {
+	return func(ctx context.Context, s store.Store) error { return s.Set(ctx, "k", e) }
 }
 
 func TestTierShortensErrors(t *testing.T) {
