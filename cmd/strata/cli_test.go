@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/stratacache/strata/config"
 	"github.com/stratacache/strata/internal/redistest"
 	"github.com/stratacache/strata/policy"
@@ -395,4 +397,11 @@ func TestDisk(t *testing.T) {
 	if out := s.ok("scan"); strings.Count(out, "\n") < 2 {
 		t.Errorf("left: %q", out)
 	}
+}
+
+// testCommand is a command with the flags that all with tiers have.
+func testCommand(t *testing.T) *cobra.Command {
+	c := withTimeout(&cobra.Command{})
+	c.SetContext(t.Context())
+	return c
 }

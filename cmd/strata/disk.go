@@ -25,7 +25,7 @@ func (a *app) diskCommand() *cobra.Command {
 		Long: "Read every file and check every checksum, beside a running program if there is\none. The exit code is 1 if anything is damaged.",
 		Args: between(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.onDisk(true, func(s *diskstore.Store) error { return a.report(s.Verify(cmd.Context())) })
+			return a.onDisk("verify", true, func(s *diskstore.Store) error { return a.report(s.Verify(cmd.Context())) })
 		},
 	}
 	repair := &cobra.Command{
@@ -33,19 +33,19 @@ func (a *app) diskCommand() *cobra.Command {
 		Long: "Verify, rebuild damaged indexes and write damaged segments anew without what is\nlost of them, which become misses. What was damaged is kept under quarantine/. The\nexit code is 1 if anything was damaged.",
 		Args: between(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.onDisk(false, func(s *diskstore.Store) error { return a.report(s.Repair(cmd.Context())) })
+			return a.onDisk("repair", false, func(s *diskstore.Store) error { return a.report(s.Repair(cmd.Context())) })
 		},
 	}
 	compact := &cobra.Command{
 		Use: "compact", Short: "Drop what is expired or replaced", Args: between(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.onDisk(false, func(s *diskstore.Store) error { return a.compact(cmd.Context(), s) })
+			return a.onDisk("compact", false, func(s *diskstore.Store) error { return a.compact(cmd.Context(), s) })
 		},
 	}
 	snapshot := &cobra.Command{
 		Use: "snapshot TARGET", Short: "Copy the store to a new or empty directory", Args: between(1, 1, "one TARGET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.onDisk(true, func(s *diskstore.Store) error {
+			return a.onDisk("", true, func(s *diskstore.Store) error {
 				if err := s.Snapshot(cmd.Context(), args[0]); err != nil {
 					return fail(err)
 				}
@@ -54,7 +54,7 @@ func (a *app) diskCommand() *cobra.Command {
 			})
 		},
 	}
-	return group("disk", "Look after a disk directory", ls, verify, repair, compact, snapshot)
+	return group("disk", "Look after a disk directory", ls, verify, repair, compact, snapshot, a.exportCommand(), a.importCommand())
 }
 
 // diskDir returns the directory, which must be there.
@@ -73,8 +73,9 @@ func (a *app) diskDir() (string, error) {
 	return dir, nil
 }
 
-// onDisk runs f on the store of the directory.
-func (a *app) onDisk(readOnly bool, f func(*diskstore.Store) error) error {
+// onDisk runs f on the store of the directory. What the store itself tells of its
+// progress is shown under the name of what, unless that is empty.
+func (a *app) onDisk(what string, readOnly bool, f func(*diskstore.Store) error) error {
 	cfg, err := a.load()
 	if err != nil {
 		return err
@@ -83,8 +84,11 @@ func (a *app) onDisk(readOnly bool, f func(*diskstore.Store) error) error {
 	if err != nil {
 		return err
 	}
-	// Without the policy's partitioner tables that are there are still read.
-	s, err := diskstore.Open(dir, &diskstore.Options{ReadOnly: readOnly, Partitioner: cfg.Policy})
+	opts := &diskstore.Options{ReadOnly: readOnly, Partitioner: cfg.Policy} // without its rules tables that are there are still read
+	if what != "" {
+		opts.Progress = a.shown(what)
+	}
+	s, err := diskstore.Open(dir, opts)
 	if err != nil {
 		return fail(err)
 	}
@@ -93,6 +97,21 @@ func (a *app) onDisk(readOnly bool, f func(*diskstore.Store) error) error {
 		err = fail(closed)
 	}
 	return err
+}
+
+// shown returns a function that shows progress in bytes from its first call to the
+// one that says that all is done.
+func (a *app) shown(what string) func(done, total int64) {
+	var p *progress
+	return func(done, total int64) {
+		if p == nil {
+			p = a.begin(what, total, size)
+		}
+		if p.set(done, total); done >= total {
+			p.end()
+			p = nil
+		}
+	}
 }
 
 // fileInfo is a file in JSON.

@@ -19,6 +19,8 @@
 //	strata disk repair              make good what can be
 //	strata disk compact             drop what is expired or replaced
 //	strata disk snapshot TARGET     copy a store that is in use
+//	strata disk export TARGET       write the entries as Parquet, CSV or lines of JSON
+//	strata disk import SOURCE       read such entries
 //	strata doctor                   check that a configuration can work on this machine
 //	strata version
 //

@@ -183,6 +183,8 @@ func (s *Store) compactAll(ctx context.Context) error {
 		return store.ErrClosed
 	}
 	limit, done := s.maxOutput(), s.newID()
+	s.progress = s.meter(s.state.Load().segs)
+	defer func() { s.progress = nil }()
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -199,6 +201,9 @@ func (s *Store) compactAll(ctx context.Context) error {
 			j++
 		}
 		err := s.merge(ctx, segs[i:j])
+		if err == nil {
+			s.progress.end(sum)
+		}
 		if errors.Is(err, errYield) {
 			err = s.evict()
 		}

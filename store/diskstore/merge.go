@@ -77,8 +77,11 @@ func (mg *merger) run(ctx context.Context, w *segment.Writer) (err error) {
 		}
 	}
 	for count := 0; ; count++ {
-		if count%256 == 0 && ctx.Err() != nil {
-			return context.Cause(ctx)
+		if count%256 == 0 {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			mg.measure()
 		}
 		first := -1
 		for i, g := range mg.in {
@@ -93,6 +96,18 @@ func (mg *merger) run(ctx context.Context, w *segment.Writer) (err error) {
 			return err
 		}
 	}
+}
+
+// measure tells how far the merge has come.
+func (mg *merger) measure() {
+	if mg.s.progress == nil {
+		return
+	}
+	row, rows, bytes := uint64(0), uint64(0), int64(0)
+	for i, g := range mg.in {
+		row, rows, bytes = row+mg.pos[i], rows+g.Rows(), bytes+g.Meta.Bytes()
+	}
+	mg.s.progress.at(row, rows, bytes)
 }
 
 // advance moves input i to a row.

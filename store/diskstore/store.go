@@ -73,10 +73,11 @@ type Store struct {
 	closed      atomic.Bool
 	closeOnce   sync.Once
 
-	tables *tables
-	swept  bool // table files have been swept; compaction is held
-	loads  loads
-	n      counters
+	tables   *tables
+	swept    bool   // table files have been swept; compaction is held
+	progress *meter // of the Compact under way; compaction is held
+	loads    loads
+	n        counters
 }
 
 // state is what readers see. It is replaced, never modified.

@@ -45,9 +45,9 @@ func (s *Store) Verify(ctx context.Context) (*Report, error) {
 	defer cancel()
 	segs := s.hold()
 	defer release(segs)
-	rep := &Report{}
+	rep, m := &Report{}, s.meter(segs)
 	for _, g := range segs {
-		if err := s.verifySegment(ctx, g, rep); err != nil {
+		if err := s.verifySegment(ctx, g, rep, m); err != nil {
 			return rep, s.error("verify", "", err)
 		}
 	}
@@ -68,12 +68,13 @@ func (s *Store) memtables() []*memtable {
 
 func (rep *Report) add(p Problem) { rep.Problems = append(rep.Problems, p) }
 
-func (s *Store) verifySegment(ctx context.Context, g *seg, rep *Report) error {
+func (s *Store) verifySegment(ctx context.Context, g *seg, rep *Report, m *meter) error {
 	name := segment.Name(kvDir, g.Meta.ID)
 	if g.lostAt != 0 {
 		rep.add(Problem{File: name, Detail: "the file is lost; its index hides what is older", Rows: g.Meta.Rows, seg: g})
 		return nil
 	}
+	defer m.end(g.Meta.Bytes())
 	rep.Segments++
 	rep.Bytes += g.Meta.Size + g.Meta.IndexSize
 	if err := protect(g.CheckIndex); err != nil {
@@ -81,7 +82,7 @@ func (s *Store) verifySegment(ctx context.Context, g *seg, rep *Report) error {
 		return nil // Repair rebuilds it, and what it says of rows is then worth something
 	}
 	bad := int64(0)
-	err := protect(func() error { return s.verifyRows(ctx, g, rep, &bad) })
+	err := protect(func() error { return s.verifyRows(ctx, g, rep, m, &bad) })
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -111,10 +112,13 @@ func protect(fn func() error) (err error) {
 	return fn()
 }
 
-func (s *Store) verifyRows(ctx context.Context, g *seg, rep *Report, bad *int64) error {
+func (s *Store) verifyRows(ctx context.Context, g *seg, rep *Report, m *meter, bad *int64) error {
 	for row := range g.Rows() {
-		if row%1024 == 0 && ctx.Err() != nil {
-			return ctx.Err()
+		if row%1024 == 0 {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			m.at(row, g.Rows(), g.Meta.Bytes())
 		}
 		loc, h, err := g.Row(row)
 		if err != nil {
