@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -34,10 +33,7 @@ type Options struct {
 type Bus struct {
 	client redis.UniversalClient
 	opts   Options
-
-	mu     sync.Mutex
-	subs   map[*source]struct{}
-	closed bool
+	subs   sources[*source]
 }
 
 var _ notify.Bus = (*Bus)(nil)
@@ -49,7 +45,7 @@ func New(client redis.UniversalClient, opts *Options) (*Bus, error) {
 	if err := rediscall.Check(client); err != nil {
 		return nil, fmt.Errorf("redisbus: %w", err)
 	}
-	b := &Bus{client: client, subs: map[*source]struct{}{}}
+	b := &Bus{client: client}
 	if opts != nil {
 		b.opts = *opts
 	}
@@ -68,53 +64,37 @@ func (b *Bus) Publish(ctx context.Context, topic string, payload []byte) error {
 	if topic == "" {
 		return notify.ErrInvalidTopic
 	}
-	b.mu.Lock()
-	closed := b.closed
-	b.mu.Unlock()
-	if closed {
-		return notify.ErrClosed
+	if err := b.subs.check(); err != nil {
+		return err
 	}
 	return b.publish(ctx, b.opts.Prefix+topic, payload)
 }
 
 func (b *Bus) publish(ctx context.Context, channel string, payload []byte) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if err := run(ctx, func() error { return b.client.Publish(ctx, channel, payload).Err() }); err != nil {
+		return fmt.Errorf("redisbus: publish: %w", err)
 	}
-	done, err := rediscall.Await(ctx, func() error { return b.client.Publish(ctx, channel, payload).Err() })
-	switch {
-	case err == nil:
-		return nil
-	case done && ctx.Err() != nil:
-		return fmt.Errorf("redisbus: publish: %w (%v)", ctx.Err(), err) //nolint:errorlint // the context's error is the one to match
-	}
-	return fmt.Errorf("redisbus: publish: %w", err)
+	return nil
 }
 
 // Subscribe returns once Redis has confirmed the subscription. A server that is
 // down is an error here; later failures are repaired.
 func (b *Bus) Subscribe(ctx context.Context, pattern string, opts *notify.SubscribeOptions) (notify.Source, error) {
-	o, err := opts.Resolve()
+	o, err := resolve(pattern, opts)
 	if err != nil {
 		return nil, err
 	}
-	if pattern == "" {
-		return nil, notify.ErrInvalidTopic
-	}
 	s := newSource(b, pattern, o)
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		return nil, notify.ErrClosed
+	if err := b.subs.add(s); err != nil {
+		return nil, err
 	}
-	b.subs[s] = struct{}{}
-	b.mu.Unlock()
 	ps, err := s.connect(ctx)
 	if err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("redisbus: subscribe to %q: %w", pattern, err)
 	}
-	if !s.start(ps) {
+	if !s.start(func() { s.run(ps) }) {
+		_ = ps.Close()
 		return nil, notify.ErrClosed
 	}
 	return s, nil
@@ -122,16 +102,7 @@ func (b *Bus) Subscribe(ctx context.Context, pattern string, opts *notify.Subscr
 
 // Close ends all subscriptions and waits for their goroutines.
 func (b *Bus) Close() error {
-	b.mu.Lock()
-	b.closed = true
-	subs := make([]*source, 0, len(b.subs))
-	for s := range b.subs {
-		subs = append(subs, s)
-	}
-	b.mu.Unlock()
-	for _, s := range subs {
-		_ = s.Close() // never fails
-	}
+	b.subs.close()
 	return nil
 }
 

@@ -33,10 +33,7 @@ type source struct {
 	probe   string // the channel of its own probes
 	queue   *queue.Queue[notify.Payload]
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	mu     sync.Mutex
-	done   sync.WaitGroup
+	lifetime
 
 	seen    atomic.Bool // something came since the last look of the watch
 	pushing atomic.Bool // the receiver waits for the reader, and does not listen
@@ -49,7 +46,7 @@ func newSource(b *Bus, pattern string, o notify.SubscribeOptions) *source {
 		probe: b.opts.Prefix + "\x00probe:" + rand.Text(),
 		queue: queue.New[notify.Payload](o.Buffer, queue.Policy(o.Overflow)),
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.begin()
 	return s
 }
 
@@ -67,27 +64,9 @@ func (s *source) Next(ctx context.Context) (notify.Payload, error) {
 
 // Close ends the subscription and waits for its goroutine.
 func (s *source) Close() error {
-	s.bus.mu.Lock()
-	delete(s.bus.subs, s)
-	s.bus.mu.Unlock()
-	s.mu.Lock()
-	s.cancel()
-	s.queue.Close()
-	s.mu.Unlock()
-	s.done.Wait()
+	s.bus.subs.remove(s)
+	s.end(s.queue.Close)
 	return nil
-}
-
-// start begins to receive from ps, unless the source was closed meanwhile.
-func (s *source) start(ps *redis.PubSub) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ctx.Err() != nil {
-		_ = ps.Close()
-		return false
-	}
-	s.done.Go(func() { s.run(ps) })
-	return true
 }
 
 // run receives until the source is closed, over as many connections as it takes.

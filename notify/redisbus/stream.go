@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -74,10 +73,7 @@ type Stream struct {
 	client redis.UniversalClient
 	opts   StreamOptions
 	key    string
-
-	mu     sync.Mutex
-	subs   map[*streamSource]struct{}
-	closed bool
+	subs   sources[*streamSource]
 }
 
 var _ notify.Bus = (*Stream)(nil)
@@ -104,7 +100,7 @@ func NewStream(client redis.UniversalClient, opts *StreamOptions) (*Stream, erro
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	return &Stream{client: client, opts: o, key: streamPrefix + o.Prefix, subs: map[*streamSource]struct{}{}}, nil
+	return &Stream{client: client, opts: o, key: streamPrefix + o.Prefix}, nil
 }
 
 // Publish appends payload to the stream. nil means that Redis has it.
@@ -112,13 +108,10 @@ func (b *Stream) Publish(ctx context.Context, topic string, payload []byte) erro
 	if topic == "" {
 		return notify.ErrInvalidTopic
 	}
-	b.mu.Lock()
-	closed := b.closed
-	b.mu.Unlock()
-	if closed {
-		return notify.ErrClosed
+	if err := b.subs.check(); err != nil {
+		return err
 	}
-	err := b.run(ctx, func() error {
+	err := run(ctx, func() error {
 		return b.client.XAdd(ctx, &redis.XAddArgs{
 			Stream: b.key, MaxLen: b.opts.MaxLen, Approx: true, Values: []any{fieldTopic, topic, fieldData, payload},
 		}).Err()
@@ -129,43 +122,24 @@ func (b *Stream) Publish(ctx context.Context, topic string, payload []byte) erro
 	return nil
 }
 
-// run calls f and returns when ctx ends, with its error.
-func (b *Stream) run(ctx context.Context, f func() error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	done, err := rediscall.Await(ctx, f)
-	if err != nil && done && ctx.Err() != nil {
-		return fmt.Errorf("%w (%v)", ctx.Err(), err) //nolint:errorlint // the context's error is the one to match
-	}
-	return err
-}
-
 // Subscribe returns a source of the group's messages that match pattern: from now
 // on, or, where the group has subscribed to the pattern before, from where it was.
 // Each message is to be acknowledged by its Ack. At most Options.Buffer messages
 // wait in this process, and Overflow does not matter: the rest waits in Redis.
 func (b *Stream) Subscribe(ctx context.Context, pattern string, opts *notify.SubscribeOptions) (notify.Source, error) {
-	o, err := opts.Resolve()
+	o, err := resolve(pattern, opts)
 	if err != nil {
 		return nil, err
 	}
-	if pattern == "" {
-		return nil, notify.ErrInvalidTopic
-	}
 	s := newStreamSource(b, pattern, o)
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		return nil, notify.ErrClosed
+	if err := b.subs.add(s); err != nil {
+		return nil, err
 	}
-	b.subs[s] = struct{}{}
-	b.mu.Unlock()
-	if err := b.run(ctx, func() error { return s.join(ctx, "$") }); err != nil {
+	if err := run(ctx, func() error { return s.join(ctx, "$") }); err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("redisbus: subscribe to %q: %w", pattern, err)
 	}
-	if !s.start() {
+	if !s.start(s.run) {
 		return nil, notify.ErrClosed
 	}
 	return s, nil
@@ -174,16 +148,7 @@ func (b *Stream) Subscribe(ctx context.Context, pattern string, opts *notify.Sub
 // Close ends all subscriptions and waits for their goroutines. What has not been
 // acknowledged is delivered to others of the group.
 func (b *Stream) Close() error {
-	b.mu.Lock()
-	b.closed = true
-	subs := make([]*streamSource, 0, len(b.subs))
-	for s := range b.subs {
-		subs = append(subs, s)
-	}
-	b.mu.Unlock()
-	for _, s := range subs {
-		_ = s.Close() // never fails
-	}
+	b.subs.close()
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -25,10 +24,7 @@ type streamSource struct {
 	buffer   int
 	queue    *queue.Queue[delivery]
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	mu     sync.Mutex
-	done   sync.WaitGroup
+	lifetime
 
 	waiting map[string]bool // ids in the queue; guarded by mu
 	claimed time.Time       // when the last look for abandoned messages was
@@ -48,7 +44,7 @@ func newStreamSource(b *Stream, pattern string, o notify.SubscribeOptions) *stre
 		group: b.opts.Group + ":" + pattern, consumer: rand.Text(), buffer: o.Buffer,
 		queue: queue.New[delivery](o.Buffer, queue.Block), waiting: map[string]bool{}, cursor: "0-0",
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.begin()
 	return s
 }
 
@@ -101,26 +97,9 @@ func (s *streamSource) Next(ctx context.Context) (notify.Payload, error) {
 // Close ends the subscription and waits for its goroutine. A read that is under way
 // is left behind: what it is still given is delivered to others, later.
 func (s *streamSource) Close() error {
-	s.bus.mu.Lock()
-	delete(s.bus.subs, s)
-	s.bus.mu.Unlock()
-	s.mu.Lock()
-	s.cancel()
-	s.queue.Close()
-	s.mu.Unlock()
-	s.done.Wait()
+	s.bus.subs.remove(s)
+	s.end(s.queue.Close)
 	return nil
-}
-
-// start begins to read, unless the source was closed meanwhile.
-func (s *streamSource) start() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ctx.Err() != nil {
-		return false
-	}
-	s.done.Go(s.run)
-	return true
 }
 
 // run reads until the source is closed.
@@ -279,5 +258,5 @@ func (s *streamSource) wait(id string) bool {
 }
 
 func (s *streamSource) ack(ctx context.Context, ids ...string) error {
-	return s.bus.run(ctx, func() error { return s.bus.client.XAck(ctx, s.bus.key, s.group, ids...).Err() })
+	return run(ctx, func() error { return s.bus.client.XAck(ctx, s.bus.key, s.group, ids...).Err() })
 }
