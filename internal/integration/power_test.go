@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,9 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 	"unsafe"
@@ -21,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/stratacache/strata/chain"
+	"github.com/stratacache/strata/internal/crashtest"
 	"github.com/stratacache/strata/policy"
 	"github.com/stratacache/strata/store"
 	"github.com/stratacache/strata/store/diskstore"
@@ -31,9 +28,6 @@ const (
 	powerDir  = "STRATA_POWER_DIR"
 	powerMode = "STRATA_POWER_MODE"
 	powerFrom = "STRATA_POWER_FROM"
-
-	powerWriters = 4
-	powerKeys    = 60
 )
 
 // powered is what the child writes to and the parent looks into: the two promises
@@ -103,17 +97,6 @@ func (p poweredChain) write(ctx context.Context, key, value string) error {
 func (p poweredChain) read(ctx context.Context, key string) (string, error) { return p.c.Get(ctx, key) }
 func (p poweredChain) close(ctx context.Context) error                      { return p.c.Chain().Close(ctx) }
 
-// powerOp is operation i of a writer: which of its own keys it changes, and to
-// what. An empty value deletes.
-func powerOp(writer, i int) (key, value string) {
-	rng := rand.New(rand.NewPCG(uint64(writer), uint64(i)))
-	key = fmt.Sprintf("w%d:%d", writer, rng.IntN(powerKeys))
-	if rng.IntN(4) == 0 {
-		return key, ""
-	}
-	return key, fmt.Sprintf("%d:%s", i, strings.Repeat("x", rng.IntN(600)))
-}
-
 // TestPowerChild writes, and says what was acknowledged, until the power is cut.
 func TestPowerChild(t *testing.T) {
 	dir := os.Getenv(powerDir)
@@ -122,23 +105,11 @@ func TestPowerChild(t *testing.T) {
 	}
 	p, err := openPowered(os.Getenv(powerMode), dir)
 	if err != nil {
-		fmt.Println("failed", err)
-		os.Exit(1)
+		crashtest.Fail(err)
 	}
-	var wg sync.WaitGroup
-	for w, from := range strings.Split(os.Getenv(powerFrom), ",") {
-		i, _ := strconv.Atoi(from)
-		wg.Go(func() {
-			for ; ; i++ {
-				key, value := powerOp(w, i)
-				if err := p.write(context.Background(), key, value); err != nil {
-					return // the disk is gone
-				}
-				_, _ = os.Stdout.WriteString(fmt.Sprintf("%d %d\n", w, i))
-			}
-		})
-	}
-	wg.Wait()
+	crashtest.Write(os.Getenv(powerFrom), func(key, value string) error {
+		return p.write(context.Background(), key, value)
+	}, func(error) {}) // the disk is gone
 	os.Exit(0)
 }
 
@@ -157,14 +128,14 @@ func TestPowerLoss(t *testing.T) {
 	for _, mode := range []string{"disk", "chain"} {
 		t.Run(mode, func(t *testing.T) {
 			image := makeImage(t)
-			var acked [powerWriters]int // operations below this were acknowledged
+			var acked crashtest.Acked
 			for round := range rounds {
 				cutPower(t, image, mode, &acked)
 				if lost := checkPower(t, image, mode, &acked); len(lost) > 0 {
 					t.Fatalf("round %d: %v", round, lost)
 				}
 			}
-			t.Logf("%d rounds, operations of each writer: %v", rounds, acked)
+			t.Logf("%d rounds, operations of each writer: %v", rounds, &acked)
 		})
 	}
 }
@@ -177,7 +148,7 @@ func TestPowerLossIsFelt(t *testing.T) {
 	}
 	image := makeImage(t)
 	for round := range 10 {
-		var acked [powerWriters]int
+		var acked crashtest.Acked
 		cutPower(t, image, "careless", &acked)
 		if lost := checkPower(t, image, "careless", &acked); len(lost) > 0 {
 			t.Logf("round %d: %d keys lost, as they must be", round, len(lost))
@@ -240,14 +211,14 @@ func mount(t *testing.T, image string) (unmount func()) {
 
 // cutPower runs the child on the mounted image for a moment, and then shuts the
 // file system down under it.
-func cutPower(t *testing.T, image, mode string, acked *[powerWriters]int) {
+func cutPower(t *testing.T, image, mode string, acked *crashtest.Acked) {
 	t.Helper()
 	unmount := mount(t, image)
 	defer unmount()
 	dir := image + ".mnt"
 	cmd := exec.Command(os.Args[0], "-test.run=^TestPowerChild$")
 	cmd.Env = append(os.Environ(), powerDir+"="+dir, powerMode+"="+mode,
-		powerFrom+"="+strings.Trim(strings.ReplaceAll(fmt.Sprint(*acked), " ", ","), "[]"))
+		powerFrom+"="+acked.String())
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -256,25 +227,15 @@ func cutPower(t *testing.T, image, mode string, acked *[powerWriters]int) {
 		t.Fatal(err)
 	}
 	cut := make(chan error, 1)
-	begun := false
-	for sc := bufio.NewScanner(out); sc.Scan(); {
-		if !begun {
-			begun = true
-			time.AfterFunc(time.Duration(30+rand.IntN(200))*time.Millisecond, func() {
-				cut <- shutDown(dir)
-				_ = cmd.Process.Kill()
-			})
-		}
-		var w, i int
-		if n, _ := fmt.Sscanf(sc.Text(), "%d %d", &w, &i); n == 2 {
-			acked[w] = i + 1
-		} else if strings.HasPrefix(sc.Text(), "failed") {
-			t.Fatal(sc.Text())
-		}
-	}
+	err = acked.Follow(out, func() {
+		time.AfterFunc(time.Duration(30+rand.IntN(200))*time.Millisecond, func() {
+			cut <- shutDown(dir)
+			_ = cmd.Process.Kill()
+		})
+	})
 	_ = cmd.Wait()
-	if !begun {
-		t.Fatal("the child acknowledged nothing")
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := <-cut; err != nil {
 		t.Fatal(err)
@@ -296,10 +257,8 @@ func shutDown(dir string) error {
 	return nil
 }
 
-// checkPower mounts the image anew and returns where what is there differs from
-// what was acknowledged. The one operation of each writer that was under way may
-// have happened or not; where it has, it counts as acknowledged from now on.
-func checkPower(t *testing.T, image, mode string, acked *[powerWriters]int) (lost []string) {
+// checkPower mounts the image anew and returns what was lost.
+func checkPower(t *testing.T, image, mode string, acked *crashtest.Acked) (lost []string) {
 	t.Helper()
 	unmount := mount(t, image)
 	defer unmount()
@@ -308,29 +267,9 @@ func checkPower(t *testing.T, image, mode string, acked *[powerWriters]int) (los
 	if err != nil {
 		t.Fatal(err)
 	}
-	for w := range powerWriters {
-		want := map[string]string{}
-		for i := range acked[w] {
-			key, value := powerOp(w, i)
-			want[key] = value
-		}
-		lastKey, lastValue := powerOp(w, acked[w])
-		for k := range powerKeys {
-			key := fmt.Sprintf("w%d:%d", w, k)
-			got, err := p.read(ctx, key)
-			switch {
-			case err != nil && !errors.Is(err, store.ErrNotFound):
-				t.Error(err)
-			case got == want[key]:
-			case key == lastKey && got == lastValue:
-				acked[w]++
-			default:
-				lost = append(lost, fmt.Sprintf("%s is %.20q, want %.20q", key, got, want[key]))
-			}
-		}
-	}
-	if err := p.close(ctx); err != nil {
-		t.Fatal(err)
+	lost, err = acked.Check(func(key string) (string, error) { return p.read(ctx, key) })
+	if err := errors.Join(err, p.close(ctx)); err != nil {
+		t.Error(err)
 	}
 	return lost
 }
