@@ -161,12 +161,18 @@ func (s *Store) Compact(ctx context.Context) error {
 	ctx, cancel := s.untilClosed(ctx)
 	defer cancel()
 	if err := s.compactAll(ctx); err != nil {
-		if s.closed.Load() {
-			err = store.ErrClosed
-		}
-		return s.error("compact", "", err)
+		return s.error("compact", "", s.endedBy(err))
 	}
 	return nil
+}
+
+// endedBy returns what ended a long call that failed with err: the store's end, if
+// that had come.
+func (s *Store) endedBy(err error) error {
+	if s.stopCtx.Err() != nil {
+		return store.ErrClosed
+	}
+	return err
 }
 
 // untilClosed returns a context that also ends when the store is being closed.

@@ -24,6 +24,10 @@ func (s *Store) Scan(ctx context.Context, prefix string) iter.Seq2[string, error
 		}
 		sc := s.newScan(prefix)
 		defer release(sc.segs)
+		if err := s.check(ctx, "scan", ""); err != nil { // closed before the scan held anything
+			yield("", err)
+			return
+		}
 		err := sc.memory(ctx, yield)
 		if err == nil {
 			err = sc.segments(ctx, yield)

@@ -259,6 +259,17 @@ func (s *Store) finish(w *segment.Writer) ([]*seg, error) {
 	return []*seg{newSeg(r, 0)}, nil
 }
 
+// holdOpen is hold for whoever is to say ErrClosed, and not that there is nothing,
+// once the store has been closed.
+func (s *Store) holdOpen() ([]*seg, error) {
+	segs := s.hold()
+	if s.closed.Load() { // asked afterwards
+		release(segs)
+		return nil, store.ErrClosed
+	}
+	return segs, nil
+}
+
 // hold takes references to the segments of the present state.
 func (s *Store) hold() []*seg {
 	c := s.guard.enter(0)

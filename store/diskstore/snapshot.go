@@ -27,7 +27,7 @@ func (s *Store) Snapshot(ctx context.Context, dir string) error {
 		}
 	}
 	if err := s.snapshot(ctx, dir); err != nil {
-		return s.error("snapshot", "", err)
+		return s.error("snapshot", "", s.endedBy(err))
 	}
 	return nil
 }
@@ -47,7 +47,10 @@ func (s *Store) snapshot(ctx context.Context, dir string) error {
 	// With the compactor kept away the files stay where they are.
 	s.compaction.Lock()
 	defer s.compaction.Unlock()
-	segs := s.hold()
+	segs, err := s.holdOpen()
+	if err != nil {
+		return err
+	}
 	defer release(segs)
 	if err := to.MkdirAll(kvDir); err != nil {
 		return err

@@ -271,10 +271,10 @@ func (s *Store) close() error {
 		errs = append(errs, s.sealAll(context.Background()))
 	}
 	errs = append(errs, s.j.Close())
+	segs := s.state.Load().segs
+	s.publish(func(st *state) { *st = state{mem: newMemtable(0)} }) // who comes now finds nothing, and closed
 	s.guard.wait()
-	for _, g := range s.state.Load().segs {
-		g.Release()
-	}
+	release(segs)
 	s.clock.Stop()
 	s.tables.dir.Close()
 	if s.lock != nil {

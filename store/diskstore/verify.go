@@ -43,12 +43,15 @@ func (s *Store) Verify(ctx context.Context) (*Report, error) {
 	}
 	ctx, cancel := s.untilClosed(ctx)
 	defer cancel()
-	segs := s.hold()
+	segs, err := s.holdOpen()
+	if err != nil {
+		return nil, s.error("verify", "", err)
+	}
 	defer release(segs)
 	rep, m := &Report{}, s.meter(segs)
 	for _, g := range segs {
 		if err := s.verifySegment(ctx, g, rep, m); err != nil {
-			return rep, s.error("verify", "", err)
+			return rep, s.error("verify", "", s.endedBy(err))
 		}
 	}
 	for _, m := range s.memtables() {
