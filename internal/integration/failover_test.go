@@ -26,6 +26,7 @@ type counting struct {
 	stop           chan struct{}
 	wg             sync.WaitGroup
 	reads, failed  atomic.Int64
+	why            atomic.Value // string: the last failure of a read
 }
 
 func count(t *testing.T, writer, reader *chain.Chain, keys ...string) *counting {
@@ -73,6 +74,7 @@ func (l *counting) get(i int) {
 	l.reads.Add(1)
 	if err != nil {
 		l.failed.Add(1)
+		l.why.Store(err.Error())
 		return
 	}
 	if n, err := strconv.ParseInt(v, 10, 64); err != nil || n < 1 || n > l.begun[i].Load() {
@@ -136,7 +138,8 @@ func TestReshardUnderLoad(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	cfg := redisstore.Config{Addrs: c.Addrs(), Cluster: true}
-	a, b := fed(t, cfg, true), fed(t, cfg, false)
+	const patience = 3 * time.Second // no call fails for want of a processor
+	a, b := fedWithin(t, cfg, true, patience), fedWithin(t, cfg, false, patience)
 	l := count(t, a, b, "{x}0", "{x}1", "{y}0")
 	l.goesOn()
 	for _, slot := range []string{"p:{x}", "__strata:feed:p:"} {
@@ -145,7 +148,7 @@ func TestReshardUnderLoad(t *testing.T) {
 	}
 	l.end(a)
 	if n := l.failed.Load(); n > 0 {
-		t.Errorf("%d reads failed", n)
+		t.Errorf("%d reads failed, the last with: %v", n, l.why.Load())
 	}
 }
 

@@ -16,7 +16,13 @@ import (
 // fed is a chain of memory, Redis and, where asked for, disk, with a feed.
 func fed(t *testing.T, cfg redisstore.Config, withDisk bool) *chain.Chain {
 	t.Helper()
-	cfg.ReadTimeout, cfg.DialTimeout = 300*time.Millisecond, 300*time.Millisecond
+	return fedWithin(t, cfg, withDisk, 300*time.Millisecond)
+}
+
+// fedWithin is fed with that much patience for a call of Redis.
+func fedWithin(t *testing.T, cfg redisstore.Config, withDisk bool, patience time.Duration) *chain.Chain {
+	t.Helper()
+	cfg.ReadTimeout, cfg.DialTimeout = patience, patience
 	s, err := redisstore.Connect(&cfg, &redisstore.Options{Prefix: "p:"})
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +36,7 @@ func fed(t *testing.T, cfg redisstore.Config, withDisk bool) *chain.Chain {
 		tiers = append(tiers, chain.Tier{Name: "disk", Store: disk(t, t.TempDir())})
 	}
 	c, err := chain.New(tiers, nil, &chain.Options{
-		Feed: feed, DefaultTTL: time.Hour, TierTimeout: 400 * time.Millisecond, FeedTimeout: 400 * time.Millisecond,
+		Feed: feed, DefaultTTL: time.Hour, TierTimeout: patience * 4 / 3, FeedTimeout: patience * 4 / 3,
 		Breaker: chain.BreakerOptions{Delay: 100 * time.Millisecond}, Pending: chain.PendingOptions{RetryMax: 200 * time.Millisecond},
 	})
 	if err != nil {
