@@ -3,8 +3,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 DEMO_DIR ?= .strata/demo
-# Where "make bench" puts its result, for benchstat.
-BENCH_OUT ?= .cache/bench.txt
+# Where "make bench" puts its results, for "make bench-results" and benchstat.
+BENCH_DIR ?= .cache/bench
 BENCH_COUNT ?= 10
 
 .PHONY: help
@@ -67,12 +67,19 @@ torture: deps ## Attack what docs/reliability.md promises, for hours; PARTS="kil
 	@scripts/torture.sh $(PARTS)
 
 .PHONY: bench
-bench: ## Compare with other caches; result in BENCH_OUT, summed up by benchstat
-	@scripts/bench.sh $(BENCH_COUNT) $(BENCH_OUT)
+bench: deps ## Compare with other caches, in turns; PART="hit disk" runs some, BENCH=Name what it matches
+ifdef BENCH
+	@BENCH='$(BENCH)' scripts/bench.sh only $(BENCH_COUNT) $(BENCH_DIR)/only.out
+else
+	@PART='$(PART)' scripts/bench.sh $(BENCH_COUNT) $(BENCH_DIR)
+endif
 
 .PHONY: bench-results
-bench-results: ## Write benchmarks/RESULTS.md and its charts from BENCH_OUT
-	@scripts/bench.sh results $(BENCH_OUT)
+bench-results: ## Write benchmarks/RESULTS.md and its charts from what make bench left
+	@scripts/bench.sh results $(BENCH_DIR)
+
+.PHONY: results
+results: bench bench-results ## Both: benchmarks/RESULTS.md anew, on a quiet machine
 
 .PHONY: bench-short
 bench-short: ## Run every benchmark briefly, to see that it still works

@@ -28,7 +28,7 @@ func fill(t testing.TB, n int, e engine, keys, size int, vals *values) {
 }
 
 // loads fills empty stores, and opens them again.
-func loads(t *testing.T, keys, size, rounds int) []string {
+func loads(t testing.TB, keys, size, rounds int) []string {
 	load, cpu := newResult(title("bulk load per key", keys, size)), newResult(title("bulk load per key, processor time", keys, size))
 	opening := newResult(title("open", keys, size))
 	space := newShare(title("bytes on the disk / bytes of keys and values", keys, size))

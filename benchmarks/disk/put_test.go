@@ -8,7 +8,7 @@ import (
 )
 
 // puts writes durably, alone and with 64 writers.
-func puts(t *testing.T, rounds int) []string {
+func puts(t testing.TB, rounds int) []string {
 	const size, ops, writers = 1024, 300, 64
 	single, group := newResult("durable put, 1 KiB, one writer"), newResult("durable put, 1 KiB, 64 writers, time per put")
 	vals, dir := newValues(size), baseDir(t)
@@ -49,7 +49,7 @@ func puts(t *testing.T, rounds int) []string {
 }
 
 // putShared has writers put total values between them.
-func putShared(t *testing.T, e engine, writers, total, first int, value func(int) []byte) time.Duration {
+func putShared(t testing.TB, e engine, writers, total, first int, value func(int) []byte) time.Duration {
 	put := e.put
 	if b, ok := e.(*bolt); ok {
 		put = b.putShared

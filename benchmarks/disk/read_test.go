@@ -10,7 +10,7 @@ import (
 
 // reads gets from loaded stores at random: present keys, into a buffer and into
 // memory of their own, and absent ones.
-func reads(t *testing.T, keys, size, rounds int) []string {
+func reads(t testing.TB, keys, size, rounds int) []string {
 	get, own, miss := newResult(title("get into a buffer", keys, size)), newResult(title("get, owned copy", keys, size)), newResult(title("miss", keys, size))
 	vals, dir := newValues(size), baseDir(t)
 	open := make([]engine, len(engines))
@@ -56,7 +56,7 @@ func reads(t *testing.T, keys, size, rounds int) []string {
 }
 
 type reader struct {
-	t          *testing.T
+	t          testing.TB
 	e          engine
 	name       string
 	keys, size int

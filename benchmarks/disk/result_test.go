@@ -129,8 +129,14 @@ func (r *result) line() string {
 	return b.String()
 }
 
+// recording is told of every row, where it is set.
+var recording func(*result)
+
 func lines(results ...*result) (out []string) {
 	for _, r := range results {
+		if recording != nil {
+			recording(r)
+		}
 		out = append(out, r.line())
 	}
 	return out

@@ -23,4 +23,14 @@
 // of one run:
 //
 //	make bench BENCH=BenchmarkGet
+//
+// # In turns
+//
+// BenchmarkL1Hit, BenchmarkReadThrough, BenchmarkMixed and BenchmarkL1Set are the
+// workloads of RESULTS.md: all caches, those of package caches, take turns. Order is
+// uniform or Zipf(1.01). Read-through is a get that names a loader, of a key that is
+// there. Mixed replaces one value for 19 reads. Writes replace values that are
+// there; what a library defers is waited for between the turns.
+//
+//	make bench PART=hit
 package hit

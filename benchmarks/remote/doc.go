@@ -17,4 +17,17 @@
 // ristretto does not have.
 //
 //	make bench BENCH=BenchmarkRemote
+//
+// # Workloads of RESULTS.md
+//
+// BenchmarkL2Hit reads what Redis has and memory has not: strata's memory keeps a
+// value for a millisecond, gocache's has no room; "without-memory" has Redis only.
+// BenchmarkBatch reads 100 keys in one call. BenchmarkSet writes 1 KiB in every mode;
+// where a mode leaves work to the background, "strata" is the time until the write is
+// acknowledged, and "strata-until-in-redis" includes the rest. Peers write through.
+// BenchmarkMixed replaces one value for 19 reads, over memory and Redis.
+// BenchmarkTrackedHit is a hit in memory of caches that are told of other processes'
+// writes; those with "untold" in their name are not. "floor" is a client by itself.
+//
+//	make bench PART=remote
 package remote

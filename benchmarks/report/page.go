@@ -15,9 +15,11 @@ func page(r *results) string {
 	b.WriteString(`# Results
 
 strata beside other caches and stores, measured by "make bench" and written by [report](report/main.go): not by hand.
-What each workload does is said in its folder. "of strata's" is the time of one divided by the time of strata's first row
-in the same pass, median over the passes with its 95 % confidence interval: 2 is twice as slow. Where that interval
-includes 1 the noise of the machine is larger than the difference, and there is no ratio to quote.
+What each workload does is said in its folder, and what a peer cannot do in [README.md](README.md). "of strata's" is the
+time of one divided by the time of strata (the row of that name, or the best of those that begin with it) in the same pass,
+median over the passes with its 95 % confidence interval: 2 is twice as slow. Where that interval includes 1 the noise of
+the machine is larger than the difference, and there is no ratio to quote. Rows that begin with "floor" are no peers, but
+the least that the work can take: an engine or a client by itself, without what a cache has to do.
 
 | | |
 | --- | --- |
@@ -26,6 +28,7 @@ includes 1 the noise of the machine is larger than the difference, and there is 
 		fmt.Fprintf(&b, "| %s | %s |\n", m.Key, m.Value)
 	}
 	fmt.Fprintf(&b, "| passes | %s |\n", passes(r))
+	b.WriteString(summary(r))
 	pkg := ""
 	for _, w := range r.workloads {
 		if w.pkg != pkg {
@@ -33,6 +36,26 @@ includes 1 the noise of the machine is larger than the difference, and there is 
 			fmt.Fprintf(&b, "\n## %s\n", pkg)
 		}
 		b.WriteString("\n" + section(w))
+	}
+	return b.String()
+}
+
+// summary is a table of strata and the best of the peers, a line a workload.
+func summary(r *results) string {
+	var b strings.Builder
+	b.WriteString("\n## Summary\n\nThe best peer of each workload; bold where strata takes less.\n\n" +
+		"| | workload | strata | best peer | | of strata's |\n| --- | --- | --- | --- | --- | --- |\n")
+	for _, w := range r.workloads {
+		ref, rival := w.reference(), w.rival()
+		if !ref.ours() || rival == nil {
+			continue
+		}
+		ratio := against(rival, ref)
+		if s := spreadOf(ratios(rival.times(), ref.times())); !s.undecided() && s.mid > 1 {
+			ratio = "**" + ratio + "**"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", w.pkg, w.name,
+			figure(ref.measure(), spreadOf(ref.times()).mid), rival.name, figure(rival.measure(), spreadOf(rival.times()).mid), ratio)
 	}
 	return b.String()
 }
@@ -55,7 +78,11 @@ func section(w *workload) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n\n", w.name)
 	units := w.units()
-	b.WriteString("| | time | ± | of strata's |")
+	what := w.reference().measure()
+	if what == perOp {
+		what = "time"
+	}
+	fmt.Fprintf(&b, "| | %s | ± | of strata's |", what)
 	for _, u := range units {
 		fmt.Fprintf(&b, " %s |", u)
 	}
@@ -63,7 +90,7 @@ func section(w *workload) string {
 	ref, noisy := w.reference(), false
 	for _, i := range w.sorted() {
 		s := spreadOf(i.times())
-		fmt.Fprintf(&b, "| %s | %s | %.0f %% | %s |", strong(i), seconds(s.mid), s.percent(), against(i, ref))
+		fmt.Fprintf(&b, "| %s | %s | %.0f %% | %s |", strong(i), figure(i.measure(), s.mid), s.percent(), against(i, ref))
 		noisy = noisy || i != ref && spreadOf(ratios(i.times(), ref.times())).undecided()
 		for _, u := range units {
 			b.WriteString(" " + value(i, u) + " |")
@@ -91,7 +118,7 @@ func (w *workload) units() []string {
 	var all []string
 	for _, i := range w.impls {
 		for _, u := range i.units {
-			if u != perOp && !slices.Contains(all, u) {
+			if u != i.measure() && !slices.Contains(all, u) {
 				all = append(all, u)
 			}
 		}
@@ -129,6 +156,14 @@ func value(i *impl, unit string) string {
 		return benchunit.Scale(m, benchunit.ClassOf(unit))
 	}
 	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", m), "0"), ".")
+}
+
+// figure is a value of the unit that is compared.
+func figure(unit string, v float64) string {
+	if unit == perOp {
+		return seconds(v)
+	}
+	return fmt.Sprintf("%.3g", v)
 }
 
 // seconds is a time with its unit.

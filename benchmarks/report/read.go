@@ -28,23 +28,48 @@ type impl struct {
 	name  string
 	units []string
 	runs  map[string][]float64
+	unit  string // of what is compared; empty: perOp
 }
 
 const perOp = "sec/op"
 
-// times returns the seconds an operation took, pass by pass.
-func (i *impl) times() []float64 { return i.runs[perOp] }
+// times returns what is compared, pass by pass: the seconds an operation took, or
+// another figure of which less is better where no time was measured.
+func (i *impl) times() []float64 { return i.runs[i.measure()] }
+
+func (i *impl) measure() string { return cmp.Or(i.unit, perOp) }
+
+// floor reports whether it is no peer but a part of one, without what a cache has
+// to do: it shows what is the least that the work can take.
+func (i *impl) floor() bool { return strings.HasPrefix(i.name, "floor-") }
 
 // ours reports whether the implementation is strata.
 func (i *impl) ours() bool { return strings.HasPrefix(i.name, "strata") }
 
-// reference returns the implementation that the others are compared with: the
-// first of strata's, or else the first.
+// reference returns the implementation that the others are compared with: strata,
+// or the best of those that have its name with an addition, or else the first.
 func (w *workload) reference() *impl {
-	if i := slices.IndexFunc(w.impls, (*impl).ours); i >= 0 {
-		return w.impls[i]
+	var best *impl
+	for _, i := range w.impls {
+		switch {
+		case i.name == "strata":
+			return i
+		case i.ours() && (best == nil || spreadOf(i.times()).mid < spreadOf(best.times()).mid):
+			best = i
+		}
 	}
-	return w.impls[0]
+	return cmp.Or(best, w.impls[0])
+}
+
+// rival returns the best of the others, floors left out; nil if there is none.
+func (w *workload) rival() *impl {
+	var best *impl
+	for _, i := range w.impls {
+		if !i.ours() && !i.floor() && (best == nil || spreadOf(i.times()).mid < spreadOf(best.times()).mid) {
+			best = i
+		}
+	}
+	return best
 }
 
 // file is the workload's name as a file name.
@@ -69,6 +94,7 @@ func read(files []string) (*results, error) {
 	}
 	slices.SortStableFunc(r.workloads, func(a, b *workload) int { return cmp.Compare(a.pkg, b.pkg) })
 	for _, w := range r.workloads {
+		w.settle()
 		if err := w.check(); err != nil {
 			return nil, err
 		}
@@ -128,6 +154,17 @@ func (r *results) impl(pkg, name, procs, implName string) *impl {
 	i := &impl{name: implName, runs: map[string][]float64{}}
 	w.impls = append(w.impls, i)
 	return i
+}
+
+// settle chooses what is compared.
+func (w *workload) settle() {
+	unit := perOp
+	if !slices.Contains(w.impls[0].units, perOp) {
+		unit = w.impls[0].units[0]
+	}
+	for _, i := range w.impls {
+		i.unit = unit
+	}
 }
 
 // check refuses a workload whose passes cannot be set against each other.
