@@ -90,7 +90,7 @@ func (v *view) setPacked(key string, e *store.Entry) bool {
 	c := v.c
 	p := c.plan(key)
 	if len(p.tiers) > 0 || !p.memory || p.keys != nil || p.refreshAhead > 0 || p.early > 0 ||
-		c.notices != nil || len(e.Tags) > 0 || e.Codec != "" || c.check(key) != nil {
+		p.rule != nil && len(p.rule.Tags) > 0 || c.notices != nil || len(e.Tags) > 0 || e.Codec != "" || c.check(key) != nil {
 		return false
 	}
 	now := time.Now().UnixNano()

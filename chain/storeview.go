@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +16,8 @@ import (
 
 // Store returns the chain as a store of bytes: a tier for another chain, a
 // gocache store, the back end of a server. Entries keep the deadlines, tags and
-// codec that they are set with; one without deadlines gets its rule's TTL where a
-// rule matches, and never expires where none does. One whose deadline is NoExpiry
+// codec that they are set with, and get their rule's tags; one without deadlines
+// gets its rule's TTL where a rule matches, and never expires where none does. One whose deadline is NoExpiry
 // never expires whatever its rule says. Versions are the chain's own,
 // and tiers keep their bounds. The store is a Peeker too. Closing the store closes the chain, and gives what
 // is pending 30 seconds.
@@ -121,11 +122,23 @@ func (v *view) operation(key string, e store.Entry) *operation {
 	if e.Value == nil {
 		e.Value = []byte{}
 	}
+	e.Tags = p.withTags(key, e.Tags)
 	o := &operation{key: key, plan: p, entry: e, deleted: e.Expired(time.Unix(0, now)), at: now}
 	if p.memory && !o.deleted {
 		o.obj = v.object(p, &e, now, v.c.epoch.Load())
 	}
 	return o
+}
+
+// withTags adds the rule's tags to those that an entry came with, which may have
+// them already, from a chain above.
+func (p *plan) withTags(key string, tags []string) []string {
+	for _, tag := range p.tagsFor(key, nil) {
+		if !slices.Contains(tags, tag) {
+			tags = append(tags[:len(tags):len(tags)], tag)
+		}
+	}
+	return tags
 }
 
 func (v *view) object(p *plan, e *store.Entry, now int64, epoch uint64) *object[[]byte] {

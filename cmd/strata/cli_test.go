@@ -14,6 +14,7 @@ import (
 
 	"github.com/stratacache/strata/config"
 	"github.com/stratacache/strata/internal/redistest"
+	"github.com/stratacache/strata/internal/serve/inspect"
 	"github.com/stratacache/strata/policy"
 	"github.com/stratacache/strata/store"
 	"github.com/stratacache/strata/store/diskstore"
@@ -178,14 +179,14 @@ func TestData(t *testing.T) {
 		t.Errorf("scan --json: %v", k)
 	}
 
-	x := decode[explained](t, s.ok("explain", "price:AAPL", "--json"))
+	x := decode[inspect.Explained](t, s.ok("explain", "price:AAPL", "--json"))
 	if x.Rule != "default" || len(x.Tiers) != 1 || x.Tiers[0].Tier != "disk" || !x.Tiers[0].Present || x.Tiers[0].Size != 5 {
 		t.Errorf("explain --json: %+v", x)
 	}
 	if out := s.ok("explain", "price:AAPL"); !strings.Contains(out, "disk  yes   5 B") {
 		t.Errorf("explain: %s", out)
 	}
-	if st := decode[[]storeInfo](t, s.ok("stats", "--json")); len(st) != 1 || st[0].Entries != 3 || st[0].Bytes == 0 {
+	if st := decode[inspect.Stats](t, s.ok("stats", "--json")).Tiers; len(st) != 1 || st[0].Entries != 3 || st[0].Bytes == 0 {
 		t.Errorf("stats --json: %+v", st)
 	}
 	if out := s.ok("stats"); !strings.Contains(out, "disk  entries") {
@@ -232,7 +233,7 @@ func TestRedis(t *testing.T) {
 	if out := s.ok("get", "price:AAPL"); out != "187.5\n" {
 		t.Errorf("get: %q", out)
 	}
-	x := decode[explained](t, s.ok("explain", "price:AAPL", "--json"))
+	x := decode[inspect.Explained](t, s.ok("explain", "price:AAPL", "--json"))
 	if x.Rule != "price" || len(x.Tiers) != 1 || x.Tiers[0].Tier != "redis" || x.Tiers[0].Expires == nil {
 		t.Errorf("explain: %+v", x)
 	}

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
 	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stratacache/strata/internal/serve/inspect"
 	"github.com/stratacache/strata/store"
 )
 
@@ -31,7 +31,7 @@ type entryInfo struct {
 }
 
 func infoOf(key string, e *store.Entry, value bool) entryInfo {
-	info := entryInfo{Key: key, Size: len(e.Value), Expires: deadline(e.Expires), Fresh: deadline(e.Fresh), Version: e.Version, Codec: e.Codec, Tags: e.Tags}
+	info := entryInfo{Key: key, Size: len(e.Value), Expires: inspect.Deadline(e.Expires), Fresh: inspect.Deadline(e.Fresh), Version: e.Version, Codec: e.Codec, Tags: e.Tags}
 	if !value {
 		return info
 	}
@@ -43,14 +43,6 @@ func infoOf(key string, e *store.Entry, value bool) entryInfo {
 		info.Base64 = &s
 	}
 	return info
-}
-
-func deadline(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
 }
 
 func (a *app) getCommand() *cobra.Command {
@@ -235,7 +227,7 @@ func (a *app) ttl(key string, expires time.Time) error {
 		_, err := fmt.Fprintln(a.out, until(expires, time.Now()))
 		return fail(err)
 	}
-	info := ttlInfo{Key: key, Expires: deadline(expires)}
+	info := ttlInfo{Key: key, Expires: inspect.Deadline(expires)}
 	if !expires.IsZero() {
 		left := time.Until(expires).Seconds()
 		info.Seconds = &left

@@ -13,7 +13,10 @@
 //	strata ttl KEY                  how long a value still lives
 //	strata top --addr ADDR          watch what a server does
 //	strata explain KEY              where a key lies, and why
-//	strata stats                    what the tiers hold
+//	strata tags                     the tags that values carry
+//	strata tags keys TAG            the keys that carry one
+//	strata tags invalidate TAG...   make all that carries one absent
+//	strata stats [--watch]          what the tiers hold
 //	strata disk ls                  the files of a directory
 //	strata disk verify              check every checksum
 //	strata disk repair              make good what can be
@@ -27,7 +30,7 @@
 // The tiers are those of a strata.yaml (--config, $STRATA_CONFIG, or the one in
 // the working directory) and of the environment; --dir names the directory of a
 // disk tier. Commands that only read open it beside a running program. With --addr,
-// get, set, del, scan and ttl ask a running server instead.
+// get, set, del, scan, ttl, explain, tags and stats ask a running server instead.
 //
 // Output is for people, and JSON with --json. Errors go to standard error, one
 // line each. The exit code is 0, or 1 where something failed, 2 where the

@@ -94,6 +94,8 @@ func hint(err error) string {
 		return "stop the program that has the directory open, or write through it"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "give it longer with --timeout"
+	case strings.Contains(err.Error(), "NOAUTH"), strings.Contains(err.Error(), "WRONGPASS"):
+		return "set STRATA_SERVER_PASSWORD, or server.password, to the server's"
 	}
 	return ""
 }

@@ -3,9 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/mattn/go-isatty"
 )
 
 // printJSON writes v as indented JSON.
@@ -14,6 +17,19 @@ func (a *app) printJSON(v any) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return fail(enc.Encode(v))
+}
+
+// printLine writes v as JSON on one line.
+func (a *app) printLine(v any) error {
+	enc := json.NewEncoder(a.out)
+	enc.SetEscapeHTML(false)
+	return fail(enc.Encode(v))
+}
+
+// onTerminal reports whether output goes to a terminal.
+func (a *app) onTerminal() bool {
+	f, ok := a.out.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
 }
 
 // table writes rows in columns, the first being the heading.

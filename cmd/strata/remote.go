@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -43,7 +44,7 @@ func (a *app) dial(cmd *cobra.Command) (r *remote, ok bool, err error) {
 	}
 	r = &remote{Client: redis.NewClient(&redis.Options{
 		Addr: addr, Username: cfg.Server.User, Password: string(cfg.Server.Password),
-		MaxRetries: -1, DialTimeout: timeout, ContextTimeoutEnabled: true,
+		MaxRetries: -1, DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, ContextTimeoutEnabled: true,
 	})}
 	r.ctx, r.cancel = context.WithTimeout(cmd.Context(), timeout)
 	return r, true, nil
@@ -86,6 +87,23 @@ func (r *remote) entry(key string) (value []byte, expires time.Time, err error) 
 	}
 	value, err = get.Bytes()
 	return value, expires, fail(err)
+}
+
+// strata asks the server's STRATA command, and decodes its answer into to.
+func (r *remote) strata(to any, args ...any) error {
+	text, err := r.Do(r.ctx, append([]any{"strata"}, args...)...).Text()
+	if err != nil {
+		return r.refused(err)
+	}
+	return fail(json.Unmarshal([]byte(text), to))
+}
+
+// refused says what to do where the server does not know STRATA.
+func (r *remote) refused(err error) error {
+	if err != nil && strings.HasPrefix(err.Error(), "ERR unknown ") {
+		err = fmt.Errorf("%s is no strata server, or an older one: this needs its STRATA command", r.Options().Addr)
+	}
+	return fail(err)
 }
 
 func notThere(key string) error {

@@ -38,6 +38,9 @@ type topInfo struct {
 }
 
 func (a *app) top(ctx context.Context, r *remote, every time.Duration, rounds int) error {
+	if every <= 0 {
+		return usage("--every %s is no time between two lines", every)
+	}
 	before, err := r.figures(ctx)
 	if err != nil {
 		return err
@@ -86,7 +89,7 @@ func compareFigures(before, now map[string]string, every time.Duration) topInfo 
 
 func (a *app) topLine(i topInfo) error {
 	if a.json {
-		return a.printJSON(i)
+		return a.printLine(i)
 	}
 	var tiers []string
 	for name, value := range i.Tiers {

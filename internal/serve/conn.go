@@ -192,6 +192,9 @@ func (c *conn) do(args [][]byte) {
 		c.last.Store(cmd)
 	}
 	switch {
+	case c.tx.on && cmd.flags&notInTx != 0:
+		c.reject("ERR Command not allowed inside a transaction")
+		return
 	case c.tx.on && cmd.flags&inTx == 0:
 		c.enqueue(cmd, args)
 		return

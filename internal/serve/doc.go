@@ -6,7 +6,8 @@
 // Strings, keys, publish and subscribe, transactions, and what clients ask of a
 // server when they connect; table.go has the list. Replies, error texts and the
 // order in which arguments are checked are those of Redis 7.0. Anything else is an
-// unknown command, never half of one.
+// unknown command, never half of one. STRATA is what Redis does not have: a look
+// into the tiers, for tools.
 //
 // # Keys and values
 //

@@ -24,7 +24,9 @@ type Server struct {
 	table table
 	pages snapshots
 	began time.Time
-	now   atomic.Int64 // Unix nanoseconds, to a second or so: for what need not be exact
+	// looking is held by who goes through all keys for tags.
+	looking sync.Mutex
+	now     atomic.Int64 // Unix nanoseconds, to a second or so: for what need not be exact
 
 	ctx    context.Context // of commands; ends with the server
 	cancel context.CancelFunc

@@ -27,6 +27,7 @@ const (
 	whileSub                     // it is allowed to subscribers
 	allKeys                      // it concerns every key
 	fast
+	notInTx // it cannot be queued in a transaction
 )
 
 // anyMany is no bound of the number of arguments.
@@ -192,5 +193,6 @@ func clientCommands() []command {
 		{"info", -1, 0, 0, 0, 0, "server", "Get figures of the server", info, nil},
 		{"config", -2, 0, 0, 0, 0, "server", "Get settings", config, map[string][2]int{"get": {3, anyMany}}},
 		{"command", -1, 0, 0, 0, 0, "server", "Get what commands there are", doCommand, map[string][2]int{"count": {2, 2}, "info": {2, anyMany}, "docs": {2, anyMany}}},
+		{"strata", -2, notInTx, 0, 0, 0, "server", "Look into the tiers", strata, strataSubs()},
 	}
 }
