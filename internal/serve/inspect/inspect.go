@@ -75,7 +75,7 @@ func Deadline(t time.Time) *time.Time {
 type Tag struct {
 	Tag   string `json:"tag"`
 	Keys  int64  `json:"keys"`
-	Bytes int64  `json:"bytes"` // of their values
+	Bytes int64  `json:"bytes"` // of their values; what memory charges for them where no other tier has them
 }
 
 // Tags returns the tags that begin with prefix, sorted. It goes through all keys,
@@ -115,8 +115,8 @@ func Tagged(ctx context.Context, c *chain.Chain, tag string, limit int) ([]strin
 	return keys, err
 }
 
-// eachTagged calls f for each key that counts in a tier, with the nearest such one,
-// until f returns false.
+// eachTagged calls f for each key that counts in a tier, with the farthest such one
+// (memory knows its values' cost, not their bytes), until f returns false.
 func eachTagged(ctx context.Context, c *chain.Chain, f func(key string, t *chain.TierExplanation) bool) error {
 	for key, err := range c.Scan(ctx, "") {
 		if err != nil {
@@ -126,7 +126,7 @@ func eachTagged(ctx context.Context, c *chain.Chain, f func(key string, t *chain
 		if err != nil {
 			return err
 		}
-		for i := range x.Tiers {
+		for i := range slices.Backward(x.Tiers) {
 			if t := &x.Tiers[i]; t.Present && !t.Covered && t.Pending != "delete" {
 				if !f(key, t) {
 					return nil
