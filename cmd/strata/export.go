@@ -114,8 +114,8 @@ func (x *export) write(ctx context.Context, s *diskstore.Store) (err error) {
 		}
 		return x.entriesTo(ctx, s, w)
 	}
-	if _, err := os.Lstat(x.target); err == nil && !x.force {
-		return fmt.Errorf("%s is there already: give --force to replace it", x.target)
+	if err := x.mayReplace(); err != nil {
+		return err
 	}
 	dir, name := filepath.Split(filepath.Clean(x.target))
 	tmp, err := os.MkdirTemp(dir, "."+name+"-*")
@@ -138,6 +138,38 @@ func (x *export) write(ctx context.Context, s *diskstore.Store) (err error) {
 		}
 	}
 	return os.Rename(made, x.target)
+}
+
+// mayReplace is an error unless nothing is at the target, or --force is given and what
+// is there looks like an export of the format: a typing error must not cost anybody a
+// folder.
+func (x *export) mayReplace() error {
+	info, err := os.Lstat(x.target)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !x.force:
+		return fmt.Errorf("%s is there already: give --force to replace it", x.target)
+	case x.format != "parquet":
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is not a file: remove it yourself, or name another", x.target)
+		}
+		return nil
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a directory: remove it yourself, or name another", x.target)
+	}
+	files, err := os.ReadDir(x.target)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if !f.Type().IsRegular() || filepath.Ext(f.Name()) != ".parquet" {
+			return fmt.Errorf("%s holds %s, which no export made: remove it yourself, or name another directory", x.target, f.Name())
+		}
+	}
+	return nil
 }
 
 func (x *export) toParts(ctx context.Context, s *diskstore.Store, dir string) error {

@@ -154,6 +154,32 @@ func TestExportImport(t *testing.T) {
 
 // TestExportCounts: an export has what counts, and an import is newer than the
 // Clear that it makes good.
+// TestExportReplacesNothingElse: --force takes away what an export may have made, and
+// nothing else.
+func TestExportReplacesNothingElse(t *testing.T) {
+	s := newShell(t)
+	filled(t, "from", map[string]store.Entry{"k": {Value: []byte("v")}})
+	for _, dir := range []string{"home", "deep/part-00001.parquet"} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.write("home/thesis.txt", "years of work")
+	s.write("deep/part-00001.parquet/thesis.txt", "years of work")
+	s.write("file.txt", "years of work")
+	for target, why := range map[string]string{"home": "which no export made", "deep": "which no export made", "file.txt": "is not a directory"} {
+		s.fails(exitFailed, why, "disk", "export", target, "--format", "parquet", "--dir", "from", "--force")
+	}
+	s.fails(exitFailed, "is not a file", "disk", "export", "home", "--format", "csv", "--dir", "from", "--force")
+	s.fails(exitFailed, "which no export made", "disk", "export", ".", "--format", "parquet", "--dir", "from", "--force")
+	for _, path := range []string{"home/thesis.txt", "deep/part-00001.parquet/thesis.txt", "file.txt"} {
+		if b, err := os.ReadFile(path); err != nil || string(b) != "years of work" {
+			t.Errorf("%s: %q, %v", path, b, err)
+		}
+	}
+	s.ok("disk", "export", "file.txt", "--format", "csv", "--dir", "from", "--force") // that is what it says
+}
+
 func TestExportCounts(t *testing.T) {
 	s := newShell(t)
 	at := func(args ...string) string { t.Helper(); return s.ok(append(args, "--dir", "d")...) }
