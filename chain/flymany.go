@@ -62,7 +62,7 @@ func (b *batch[V]) round(ctx context.Context, items []*item[V]) (missing []*item
 // deliver lands an item with the fresh value that was found for it, unless a write
 // overtook it.
 func (b *batch[V]) deliver(it *item[V], o *object[V]) {
-	if it.again = b.c.overtaken(it.f, it.p, o, b.load != nil, it.try); it.again {
+	if it.again = b.c.overtaken(it.f, it.p, &it.fd, o, b.load != nil, it.try); it.again {
 		return
 	}
 	b.c.arrive(it.f, it.p, &it.fd, o)
@@ -166,10 +166,10 @@ func (b *batch[V]) answered(ctx context.Context, t placed, it *item[V], found ma
 // not found without a loader. It returns those that must be loaded.
 func (b *batch[V]) finish(items []*item[V]) (missing []*item[V]) {
 	ch := b.c.chain
-	now := time.Now().UnixNano()
 	for _, it := range items {
+		now := it.fd.now()
 		it.best = usable(&it.fd, it.best, it.held)
-		if it.again = b.c.overtaken(it.f, it.p, it.best, b.load != nil, it.try); it.again {
+		if it.again = b.c.overtaken(it.f, it.p, &it.fd, it.best, b.load != nil, it.try); it.again {
 			continue
 		}
 		if it.best != nil && now < it.best.fresh { // of a last try

@@ -80,7 +80,7 @@ func (c *Cache[V]) flyHere(ctx context.Context, f *flight, p *plan, load loader[
 	handed := false
 	defer c.chain.rescueHere(f, &handed)
 	fd, best, ok := c.search(ctx, f, p, load != nil, true)
-	switch now := time.Now().UnixNano(); {
+	switch now := fd.now(); {
 	case !ok:
 		return nil
 	case over(ctx): // a tier may have been left because of that
@@ -144,7 +144,7 @@ const maxWalks = 3
 // fly does the work of f: memory once more, pending writes, tiers, loader.
 func (c *Cache[V]) fly(ctx context.Context, f *flight, p *plan, load loader[V]) {
 	if fd, best, ok := c.search(ctx, f, p, load != nil, false); ok {
-		c.finish(ctx, f, p, load, fd, best, time.Now().UnixNano())
+		c.finish(ctx, f, p, load, fd, best, fd.now())
 	}
 }
 
@@ -162,7 +162,7 @@ func (c *Cache[V]) search(ctx context.Context, f *flight, p *plan, loads, here b
 		fd = c.lookup(ctx, f, p, try == maxWalks, here)
 		best, _ = fd.obj.(*object[V])
 		best = usable(fd, best, held)
-		if here && over(ctx) || !c.overtaken(f, p, best, loads, try) {
+		if here && over(ctx) || !c.overtaken(f, p, fd, best, loads, try) {
 			return fd, best, true
 		}
 	}
@@ -176,7 +176,7 @@ func (p *plan) answers(l life, now int64) bool { return now < l.fresh || p.serve
 // be served.
 func usable[V any](fd *finding, found, held *object[V]) *object[V] {
 	best := fresher(found, held)
-	if fd.deleted || best != nil && time.Now().UnixNano() >= best.expires {
+	if fd.deleted || best != nil && fd.now() >= best.expires {
 		return nil
 	}
 	return best
@@ -187,8 +187,8 @@ func usable[V any](fd *finding, found, held *object[V]) *object[V] {
 // after it, and readers to come the other way around. Where the walk answers, f is
 // taken off the list first: who comes now starts his own, and what f found was
 // true at that moment. The last walk is not overtaken, for it kept writers away.
-func (c *Cache[V]) overtaken(f *flight, p *plan, best *object[V], loads bool, try int) bool {
-	now := time.Now().UnixNano()
+func (c *Cache[V]) overtaken(f *flight, p *plan, fd *finding, best *object[V], loads bool, try int) bool {
+	now := fd.now()
 	if !loads || best != nil && (now < best.fresh || p.servesStale(now, best.deadlines(), p.swr)) {
 		c.chain.flights.remove(f)
 	}
@@ -310,8 +310,9 @@ func (c *Cache[V]) judge(ctx context.Context, f *flight, p *plan, fd *finding) v
 	} else if o.fresh < l.fresh || o.expires < l.expires { // memory's bound, counted from the write
 		o = c.object(p, o.value, l, now, &fd.entry, o.loadTime(), f.epoch)
 	}
-	fd.obj = o
+	fd.obj, fd.at = o, 0
 	if now < l.fresh {
+		fd.at = now
 		return take
 	}
 	return stale

@@ -34,6 +34,37 @@ func TestPendingWriteOutlivesMemorysBound(t *testing.T) {
 	})
 }
 
+// slowText is a codec that takes its time.
+type slowText struct{ marshal.Codec[string] }
+
+func (s slowText) Decode(data []byte) (string, error) {
+	time.Sleep(5 * time.Millisecond)
+	return s.Codec.Decode(data)
+}
+
+// A value that a tier has is found, however short memory's bound is beside what
+// reading and decoding it takes.
+func TestMemorysBoundIsNotTheAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := newMap()
+		far.Plant("k", store.Entry{Value: []byte(`"v"`), Version: 1 << 20})
+		c := newChain(t, []chain.Tier{{Name: "memory", Store: newObjects(9), TTL: time.Millisecond}, {Name: "far", Store: far}}, "", nil)
+		cache := chain.NewCache(c, &chain.CacheOptions[string]{Codec: slowText{marshal.JSON[string]()}})
+		v, err := cache.Get(t.Context(), "k")
+		want(t, v, err, "v")
+		ctx, cancel := context.WithCancel(t.Context()) // walked for elsewhere if it ends
+		defer cancel()
+		v, err = cache.Get(ctx, "k")
+		want(t, v, err, "v")
+		v, err = cache.GetOrLoad(t.Context(), "k", loads("loaded"))
+		want(t, v, err, "v")
+		many, err := cache.GetMany(t.Context(), []string{"k"})
+		noErr(t, err)
+		v, err = many.Get("k")
+		want(t, v, err, "v")
+	})
+}
+
 // Deadlines in a lower tier stay exactly that after promotion: sub-second ones,
 // none at all, and the soft one.
 func TestDeadlinesSurvivePromotion(t *testing.T) {

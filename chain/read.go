@@ -16,6 +16,7 @@ type finding struct {
 	from  string   // the tier's name, or "pending"
 	to    []placed // nearer tiers that are sound and lack the entry
 
+	at      int64 // when judge took the entry; 0: it did not
 	found   bool
 	deleted bool     // a pending delete: the key is absent, whatever tiers hold
 	replace outdated // what tiers hold that is stale, damaged or undecodable
@@ -31,6 +32,16 @@ type remnant struct {
 	t     *tier
 	entry store.Entry
 	known bool // entry is what was read; false for damage, of which nothing is known
+}
+
+// now is the time by which what a walk came to is judged: when an entry was taken,
+// if one was. Memory's bound may be so short, and its reader held up for so long,
+// that the object made of the entry has expired since; the answer has not.
+func (f *finding) now() int64 {
+	if f != nil && f.at != 0 {
+		return f.at
+	}
+	return time.Now().UnixNano()
 }
 
 func (o outdated) in(t *tier) (r remnant, ok bool) {
