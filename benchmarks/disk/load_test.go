@@ -9,8 +9,11 @@ import (
 	"time"
 )
 
-// skip leaves out what would take an engine minutes and tells nothing.
-func skip(n, keys int) bool { return engines[n].name == "files" && keys > 200_000 }
+// skip leaves out engines that nobody asked for, and what would take one minutes
+// and tells nothing.
+func skip(n, keys int) bool {
+	return engines[n].name == "files" && keys > 200_000 || !chosen("STRATA_BENCH_ENGINES", engines[n].name)
+}
 
 // title names what was done to how much.
 func title(what string, keys, size int) string {

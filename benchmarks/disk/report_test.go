@@ -3,7 +3,7 @@ package disk
 import (
 	"fmt"
 	"os"
-	"strings"
+	"strconv"
 	"testing"
 )
 
@@ -14,6 +14,8 @@ var sizes = []int{64, 1024, 32 << 10}
 //
 //	STRATA_BENCH         1: run it
 //	STRATA_BENCH_ONLY    some of: load, read, put, busy; all of them if empty
+//	STRATA_BENCH_ENGINES some of the engines' names; all of them if empty
+//	STRATA_BENCH_SIZES   some of the sizes of values in bytes; all of them if empty
 //	STRATA_BENCH_KEYS    keys of a store, 200,000 if empty; a 20th at 32 KiB
 //	STRATA_BENCH_ROUNDS  rounds, 5 if empty
 //	STRATA_BENCH_DIR     where the stores are put
@@ -23,8 +25,7 @@ func TestReport(t *testing.T) {
 	}
 	keys := count("STRATA_BENCH_KEYS", 200_000)
 	rounds := count("STRATA_BENCH_ROUNDS", 5)
-	only := os.Getenv("STRATA_BENCH_ONLY")
-	want := func(s string) bool { return only == "" || strings.Contains(only, s) }
+	want := func(s string) bool { return chosen("STRATA_BENCH_ONLY", s) }
 	var out []string
 	add := func(more []string) {
 		out = append(out, more...)
@@ -33,6 +34,9 @@ func TestReport(t *testing.T) {
 		}
 	}
 	for _, size := range sizes {
+		if !chosen("STRATA_BENCH_SIZES", strconv.Itoa(size)) {
+			continue
+		}
 		n := keys
 		if size > 1024 {
 			n = keys / 20

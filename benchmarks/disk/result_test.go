@@ -67,6 +67,12 @@ func count(name string, def int) int {
 	return def
 }
 
+// chosen reports whether a variable names what, among others, or is empty.
+func chosen(variable, what string) bool {
+	v := os.Getenv(variable)
+	return v == "" || slices.Contains(strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' }), what)
+}
+
 func baseDir(t testing.TB) string {
 	if d := os.Getenv("STRATA_BENCH_DIR"); d != "" {
 		dir, err := os.MkdirTemp(d, "bench")

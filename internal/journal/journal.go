@@ -34,7 +34,8 @@ type Journal struct {
 	closed   bool
 	replayed bool
 
-	wake chan struct{} // capacity 1
+	wake     chan struct{} // somebody waits; capacity 1
+	appended chan struct{} // nobody does, but there is something; capacity 1
 	done chan struct{} // closed when the writer has ended
 
 	filesMu sync.Mutex
@@ -124,9 +125,18 @@ func (j *Journal) Enqueue(ctx context.Context, kind byte, payload ...[]byte) (Ti
 	j.pending += int(total)
 	j.mu.Unlock()
 	if j.opts.Sync != SyncAlways {
-		j.signal()
+		j.announce()
 	}
 	return t, nil
+}
+
+// announce tells the writing goroutine of a record that nobody waits for. While
+// it rests it is not woken.
+func (j *Journal) announce() {
+	select {
+	case j.appended <- struct{}{}:
+	default:
+	}
 }
 
 // broken returns why appends fail; mu is held.

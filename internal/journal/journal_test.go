@@ -471,3 +471,34 @@ func FuzzParseEntry(f *testing.F) {
 		}
 	})
 }
+
+// The goroutine that writes rests between records that nobody waits for, and not
+// from those who wait.
+func TestWriterRests(t *testing.T) {
+	writes := 0
+	var mu sync.Mutex
+	counted := vfs.Faulty(vfs.Mem(), func(c vfs.Call) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.Op == vfs.OpWrite {
+			writes++
+		}
+		return nil
+	})
+	const records = 1000
+	j, _, _ := open(t, counted, Options{Sync: SyncNever})
+	start := time.Now()
+	for range records {
+		add(t, j, "record")
+	}
+	appended := time.Since(start)
+	if err := j.Drain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	// One each time it wakes, one for Drain, and those that make the file.
+	if most := int(appended/restFor) + 20; writes > most {
+		t.Errorf("%d records took %d writes in %v", records, writes, appended)
+	}
+}

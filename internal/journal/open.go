@@ -12,7 +12,7 @@ import (
 // Open opens the journal in dir, creating it if it is not there. Call Replay
 // next: appends fail before it.
 func Open(dir string, opts *Options) (*Journal, error) {
-	j := &Journal{dir: dir, next: 1, err: errReplayFirst, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	j := &Journal{dir: dir, next: 1, err: errReplayFirst, wake: make(chan struct{}, 1), appended: make(chan struct{}, 1), done: make(chan struct{})}
 	j.cur = head{num: 1, epoch: rand.Uint64()}
 	if opts != nil {
 		j.opts = *opts

@@ -15,6 +15,11 @@ const (
 	maxZero = 2 << 20
 )
 
+// restFor is how long the writing goroutine leaves records alone after it has
+// written some, where nobody waits for them: waking it for each would cost the
+// appender more than the append.
+const restFor = time.Millisecond
+
 // writer is the state of whoever holds wmu.
 type writer struct {
 	f      vfs.File
@@ -32,10 +37,19 @@ func (j *Journal) run() {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	armed := false
+	rest := time.NewTimer(time.Hour)
+	rest.Stop()
+	appended := j.appended // nil while resting
 	for {
 		select {
 		case <-j.wake:
 			j.drain()
+		case <-appended:
+			j.drain()
+			appended = nil
+			rest.Reset(restFor)
+		case <-rest.C:
+			appended = j.appended
 		case <-timer.C:
 			armed = false
 			j.syncDue()
@@ -46,6 +60,7 @@ func (j *Journal) run() {
 		}
 		if j.isClosed() {
 			timer.Stop()
+			rest.Stop()
 			j.drain()
 			j.closeFile()
 			return

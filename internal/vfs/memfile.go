@@ -79,6 +79,8 @@ func (f *memFile) Datasync() error { return f.Sync() }
 
 func (f *memFile) WriteBack(int64, int64) {}
 
+func (f *memFile) Allocate(int64) {}
+
 func (f *memFile) Size() (int64, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()

@@ -24,3 +24,6 @@ func mapFile(f *os.File, size int) (*Mapping, error) {
 
 // WillNeed tells the system that all of the mapping is about to be read.
 func (m *Mapping) WillNeed() {}
+
+// Populate enters the whole mapping into the process's page table.
+func (m *Mapping) Populate() {}

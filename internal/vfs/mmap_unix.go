@@ -31,3 +31,11 @@ func (m *Mapping) WillNeed() {
 		_ = unix.Madvise(m.Data, unix.MADV_WILLNEED)
 	}
 }
+
+// Populate enters the whole mapping into the process's page table, where the
+// system can: reads then meet no page faults. What is not in memory is read.
+func (m *Mapping) Populate() {
+	if m != nil && m.unmap != nil {
+		populate(m.Data)
+	}
+}

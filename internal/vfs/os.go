@@ -107,6 +107,8 @@ func (f osFile) Datasync() error { return datasync(f.File) }
 
 func (f osFile) WriteBack(off, n int64) { writeBack(f.File, off, n) }
 
+func (f osFile) Allocate(n int64) { allocate(f.File, n) }
+
 func (f osFile) Size() (int64, error) {
 	fi, err := f.Stat()
 	if err != nil {

@@ -28,6 +28,10 @@ type File interface {
 	// now, rather than when somebody syncs. It does not wait, promises nothing,
 	// and its errors show in the next sync.
 	WriteBack(off, n int64)
+	// Allocate has the system keep room on the disk for the first n bytes. The
+	// file's size stays as it is. It promises nothing, and where the system cannot
+	// it does nothing. Truncate gives back what is past the size.
+	Allocate(n int64)
 	// Size returns the file's present size in bytes.
 	Size() (int64, error)
 	// Truncate cuts or extends the file to size bytes.

@@ -2,6 +2,7 @@ package diskstore
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"slices"
 	"unsafe"
@@ -24,7 +25,6 @@ type chunk struct {
 	large   [][]byte // values that are not copied
 	codecs  []string
 	tags    [][]string // the first is nil
-	refs    []chunkRef
 }
 
 const (
@@ -149,10 +149,29 @@ func (c *chunk) reset() {
 	c.rows, c.bytes, c.large, c.tags = 0, 0, c.large[:0], c.tags[:1]
 }
 
+// inOrder sends the rows of each bucket to out, and ends it when it is through or
+// ctx ends. It sorts one bucket while others are written; used takes the slices
+// back.
+func (c *chunk) inOrder(ctx context.Context, out chan<- []chunkRef, used <-chan []chunkRef) {
+	defer close(out)
+	for n := range c.buckets {
+		var refs []chunkRef
+		select {
+		case refs = <-used:
+		default:
+		}
+		select {
+		case out <- c.sorted(n, refs):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // sorted returns the rows of a bucket by hash, and those of one hash latest
-// first. The result is valid until the next call.
-func (c *chunk) sorted(n int) []chunkRef {
-	refs := c.refs[:0]
+// first, in the memory of refs.
+func (c *chunk) sorted(n int, refs []chunkRef) []chunkRef {
+	refs = slices.Grow(refs[:0], c.buckets[n].rows)
 	for _, block := range c.buckets[n].blocks {
 		for len(block) > 0 {
 			size := rowHead + int(le.Uint32(block[rowKey:]))
@@ -164,7 +183,6 @@ func (c *chunk) sorted(n int) []chunkRef {
 			block = block[size:]
 		}
 	}
-	c.refs = refs
 	slices.SortFunc(refs, func(a, b chunkRef) int {
 		if c := a.hash.Compare(b.hash); c != 0 {
 			return c

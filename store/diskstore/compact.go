@@ -250,6 +250,7 @@ func (s *Store) merge(ctx context.Context, run []*seg) error {
 	if err != nil {
 		return err
 	}
+	warm(added)
 	uncertain, err := s.commitMaybe(0, func(segs []*seg) []*seg {
 		if i := slices.Index(segs, run[0]); i >= 0 {
 			segs = slices.Replace(segs, i, i+len(run), added...)

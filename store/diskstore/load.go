@@ -153,6 +153,7 @@ func (l *loader) segment(c *chunk, seq uint64) error {
 	s := l.s
 	w, err := segment.Create(s.fs, kvDir, segment.WriterOptions{
 		ID: s.newID(), Seed: s.seed, Rows: c.rows, Now: time.Now().UnixMicro(), MinSeq: seq, MaxSeq: seq,
+		Bytes: c.bytes, Ahead: true,
 	})
 	if err != nil {
 		return err
@@ -180,11 +181,15 @@ func (l *loader) write(w *segment.Writer, c *chunk) (err error) {
 	now := time.Now().UnixMicro()
 	stamp := l.s.stamps(c.rows)
 	var row segment.Row
-	for n := range c.buckets {
-		if l.ctx.Err() != nil {
-			return l.ctx.Err()
+	ctx, cancel := context.WithCancel(l.ctx)
+	buckets, used := make(chan []chunkRef, 2), make(chan []chunkRef, 4)
+	go c.inOrder(ctx, buckets, used)
+	defer func() {
+		cancel()
+		for range buckets { // the chunk is used again: wait for the end
 		}
-		refs := c.sorted(n)
+	}()
+	for refs := range buckets {
 		for i := range refs {
 			r := &refs[i]
 			if i > 0 && r.hash == refs[i-1].hash && r.key() == refs[i-1].key() {
@@ -204,8 +209,9 @@ func (l *loader) write(w *segment.Writer, c *chunk) (err error) {
 				return err
 			}
 		}
+		used <- refs[:0]
 	}
-	return nil
+	return l.ctx.Err()
 }
 
 // hides reports whether something older may have a row of the hash, and notes it

@@ -19,7 +19,7 @@ const (
 	// SyncInterval, the default: a write returns once it is on its way to the
 	// operating system, and is synced within Options.Interval. A power failure
 	// loses at most the last interval; a killed process at most what it wrote in
-	// its last moments.
+	// its last milliseconds.
 	SyncInterval Sync = iota
 	// SyncAlways: a write returns once it is on the disk. Concurrent writers
 	// share a sync.

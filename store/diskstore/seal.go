@@ -142,6 +142,7 @@ func (s *Store) seal(ctx context.Context, m *memtable) error {
 	if err != nil {
 		return err
 	}
+	warm(added)
 	if err := s.settleTables(ctx, rows); err != nil {
 		release(added)
 		w.Abort()
@@ -268,6 +269,20 @@ func (s *Store) holdOpen() ([]*seg, error) {
 		return nil, store.ErrClosed
 	}
 	return segs, nil
+}
+
+// warm makes the first reads of new segments as fast as later ones: readers that
+// were on the old ones do not notice the change. Damage is left to the reads.
+func warm(segs []*seg) {
+	defer func(old bool) {
+		debug.SetPanicOnFault(old)
+		if r := recover(); r != nil {
+			_ = faultError(r)
+		}
+	}(debug.SetPanicOnFault(true))
+	for _, g := range segs {
+		g.Warm()
+	}
 }
 
 // hold takes references to the segments of the present state.

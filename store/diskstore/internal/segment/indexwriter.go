@@ -84,7 +84,7 @@ func newIndexWriter(fsys vfs.FS, dir string, opts WriterOptions) (*indexWriter, 
 	if x.file, err = fsys.Create(IndexName(dir, opts.ID) + TempSuffix); err != nil {
 		return nil, err
 	}
-	x.out = newOutput(x.file, opts.Throttle)
+	x.out = newOutput(x.file, &opts)
 	x.out.Write(make([]byte, pageSize))
 	x.secs[secRecords].off = pageSize
 	return x, nil

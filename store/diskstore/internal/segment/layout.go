@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math/bits"
 	"path"
 	"strconv"
 	"strings"
@@ -151,17 +152,13 @@ type Expiry struct {
 const expirySteps = 64
 
 func (x *Expiry) step(expires int64) int {
-	s := max(expires-x.Base, 0) / 100_000
-	n := 0
-	for s > 1 && n < expirySteps-2 {
-		if s == 2 || s == 3 {
-			n += 1 + int(s-2)
-			break
-		}
-		s >>= 1
-		n += 2
+	s := uint64(max(expires-x.Base, 0) / 100_000)
+	n := bits.Len64(s)
+	if n < 2 {
+		return 0
 	}
-	return n
+	half := int(s >> (n - 2) & 1)
+	return min(2*n-3+half, expirySteps-2)
 }
 
 func (x *Expiry) add(expires int64, bytes int) { x.Bytes[x.step(expires)] += uint64(bytes) }

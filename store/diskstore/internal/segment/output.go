@@ -4,69 +4,214 @@ import (
 	"github.com/stratacache/strata/internal/vfs"
 )
 
-// writeBackEvery is how many bytes are written before the system is told to put
-// them on the disk, beside the writing: the sync at the end finds little to do,
-// and does not stall the disk for everybody else.
-const writeBackEvery = 8 << 20
+const (
+	// writeBackEvery is how many bytes are written before the system is told to
+	// put them on the disk, beside the writing: the sync at the end finds little
+	// to do, and does not stall the disk for everybody else.
+	writeBackEvery = 8 << 20
+	bufferSize     = 256 << 10
+	// aheadBuffers is how many buffers an output that writes ahead has.
+	aheadBuffers = 4
+)
 
-// output writes a file in sequence, through a buffer.
+// output writes a file in sequence, through a buffer. One that writes ahead does
+// so in a goroutine of its own, while its user fills other buffers.
 type output struct {
 	f        vfs.File
 	buf      []byte
 	off      int64 // of the end, what is buffered included
 	begun    int64 // up to here the system has been told to write
 	put      int64 // bytes written
+	room     int64 // bytes that the system was asked to keep ready
 	throttle func(bytes int)
 	err      error
+
+	// These are for writing ahead.
+	queue  chan piece // to the goroutine; nil: there is none
+	done   chan piece // from it
+	flying int        // pieces that it has
+	spare  [][]byte
+	made   int // buffers
 }
 
-const bufferSize = 256 << 10
-
-func newOutput(f vfs.File, throttle func(int)) *output {
-	return &output{f: f, throttle: throttle}
+// piece is a buffer on its way to the file and back.
+type piece struct {
+	buf  []byte
+	at   int  // what is before is not written
+	lent bool // not a buffer of the output's
+	err  error
 }
 
-// Write appends p. Errors stick: they are returned by flush.
+func newOutput(f vfs.File, opts *WriterOptions) *output {
+	return &output{f: f, throttle: opts.Throttle}
+}
+
+// reserve has the system keep room ready for so many bytes, which spares it from
+// looking for room as they come.
+func (o *output) reserve(bytes int64) {
+	if bytes > 0 {
+		o.f.Allocate(bytes)
+		o.room = bytes
+	}
+}
+
+// goAhead begins to write in a goroutine, which ends with stop or sync.
+func (o *output) goAhead() {
+	o.queue, o.done = make(chan piece, aheadBuffers), make(chan piece, aheadBuffers)
+	go func(queue <-chan piece, done chan<- piece) {
+		var err error
+		for p := range queue {
+			if err == nil {
+				err = o.write(p.buf[p.at:])
+			}
+			p.err = err
+			done <- p
+		}
+	}(o.queue, o.done)
+}
+
+// Write appends a copy of p. Errors stick: they are returned by flush.
 func (o *output) Write(p []byte) {
-	o.off += int64(len(p))
-	if len(p) >= bufferSize {
-		o.flush()
-		o.write(p)
-		return
+	for len(p) > 0 {
+		switch {
+		case o.buf != nil:
+		case o.queue != nil:
+			o.buf = o.fresh()
+		default:
+			o.buf = make([]byte, 0, bufferSize)
+		}
+		n := min(len(p), bufferSize-len(o.buf))
+		o.off += int64(n)
+		o.buf = append(o.buf, p[:n]...)
+		if p = p[n:]; len(o.buf) == bufferSize {
+			_ = o.flush()
+		}
 	}
-	if len(o.buf)+len(p) > bufferSize {
-		o.flush()
-	}
-	o.buf = append(o.buf, p...)
 }
 
-func (o *output) write(p []byte) {
-	if o.err != nil || len(p) == 0 {
+// Hand appends p[at:] and takes p, a buffer of fresh. It returns another, or the
+// same.
+func (o *output) Hand(p []byte, at int) []byte {
+	_ = o.flush()
+	o.off += int64(len(p) - at)
+	o.send(piece{buf: p, at: at})
+	return o.fresh()
+}
+
+// Lend appends p, which must not change until wait has returned.
+func (o *output) Lend(p []byte) {
+	_ = o.flush()
+	o.off += int64(len(p))
+	o.send(piece{buf: p, lent: true})
+}
+
+// fresh returns an empty buffer.
+func (o *output) fresh() []byte {
+	for len(o.spare) == 0 && o.flying > 0 && o.made >= aheadBuffers {
+		o.take()
+	}
+	if n := len(o.spare); n > 0 {
+		b := o.spare[n-1]
+		o.spare = o.spare[:n-1]
+		return b[:0]
+	}
+	o.made++
+	return make([]byte, 0, pageBytes+pageBytes/4)
+}
+
+func (o *output) send(p piece) {
+	if o.queue == nil {
+		if o.err == nil {
+			o.err = o.write(p.buf[p.at:])
+		}
+		o.keep(p)
 		return
+	}
+	for o.flying >= aheadBuffers {
+		o.take()
+	}
+	o.flying++
+	o.queue <- p
+}
+
+// take waits for a piece to be written.
+func (o *output) take() {
+	p := <-o.done
+	o.flying--
+	if o.err == nil {
+		o.err = p.err
+	}
+	o.keep(p)
+}
+
+// keep keeps a piece's buffer, if it is one of fresh and has not grown much for
+// one large value.
+func (o *output) keep(p piece) {
+	switch {
+	case p.lent:
+	case cap(p.buf) > 8*pageBytes:
+		o.made--
+	default:
+		o.spare = append(o.spare, p.buf)
+	}
+}
+
+// wait returns once all that was handed and lent is written.
+func (o *output) wait() {
+	for o.flying > 0 {
+		o.take()
+	}
+}
+
+// stop ends the goroutine, if there is one.
+func (o *output) stop() {
+	if o.queue != nil {
+		close(o.queue)
+		o.wait()
+		o.queue = nil
+	}
+}
+
+func (o *output) write(p []byte) error {
+	if len(p) == 0 {
+		return nil
 	}
 	if o.throttle != nil {
 		o.throttle(len(p))
 	}
-	if _, o.err = o.f.Write(p); o.err != nil {
-		return
+	if _, err := o.f.Write(p); err != nil {
+		return err
 	}
 	if o.put += int64(len(p)); o.put-o.begun >= writeBackEvery {
 		o.f.WriteBack(o.begun, o.put-o.begun)
 		o.begun = o.put
 	}
+	return nil
 }
 
 // sync writes what is buffered and makes the file durable.
 func (o *output) sync() error {
-	if err := o.flush(); err != nil {
-		return err
+	_ = o.flush()
+	o.stop()
+	if o.err == nil && o.room > o.off {
+		o.err = o.f.Truncate(o.off) // gives back the rest of the room
 	}
-	o.err = o.f.Sync()
+	if o.err == nil {
+		o.err = o.f.Sync()
+	}
 	return o.err
 }
 
+// flush writes what is buffered, or lets it be written.
 func (o *output) flush() error {
-	o.write(o.buf)
-	o.buf = o.buf[:0]
+	switch {
+	case len(o.buf) == 0:
+	case o.queue != nil:
+		o.send(piece{buf: o.buf})
+		o.buf = nil
+	default:
+		o.send(piece{buf: o.buf, lent: true})
+		o.buf = o.buf[:0]
+	}
 	return o.err
 }

@@ -80,6 +80,26 @@ func (r *Reader) checkPage(page uint64) bool {
 	return true
 }
 
+// warmBytes bounds what Warm touches.
+const warmBytes = 256 << 20
+
+// Warm spares the first readers of a segment just written, which is in the page
+// cache, the page faults and the checks of the index. It does nothing to large
+// ones, of which part may be on the disk only. Callers guard against memory
+// faults.
+func (r *Reader) Warm() {
+	if r.Meta.Size+r.Meta.IndexSize > warmBytes {
+		return
+	}
+	r.data.Populate()
+	r.index.Populate()
+	for page := uint64(1); page < r.secs[secSums].off/pageSize; page++ {
+		if r.checked[page/64].Load()&(1<<(page%64)) == 0 && !r.checkPage(page) {
+			return
+		}
+	}
+}
+
 // MayHave reports whether the segment may have a row of the probe's key. An
 // error means that the answer is not known.
 func (r *Reader) MayHave(p *Probe) (bool, error) {

@@ -50,6 +50,12 @@ type WriterOptions struct {
 	Throttle func(bytes int)
 	// GroupRows bounds the rows of a row group; 0: 131,072.
 	GroupRows int
+	// Bytes is about what the Parquet file will have: room for it is asked for
+	// at once. 0: it is not.
+	Bytes int64
+	// Ahead has the Parquet file written by a goroutine, while Append makes
+	// what is written next.
+	Ahead bool
 }
 
 // Writer writes a segment. Not safe for concurrent use.
@@ -84,13 +90,18 @@ func Create(fsys vfs.FS, dir string, opts WriterOptions) (*Writer, error) {
 	if w.file, err = fsys.Create(Name(dir, opts.ID) + TempSuffix); err != nil {
 		return nil, err
 	}
-	w.out = newOutput(w.file, opts.Throttle)
+	w.out = newOutput(w.file, &opts)
+	w.out.reserve(opts.Bytes)
+	if opts.Ahead {
+		w.out.goAhead()
+	}
 	if w.ix, err = newIndexWriter(fsys, dir, opts); err != nil {
 		w.Abort()
 		return nil, err
 	}
-	w.page = make([]byte, headRoom, pageBytes+pageBytes/4)
+	w.page = w.out.fresh()[:headRoom]
 	rows := min(opts.Rows, w.opts.GroupRows)
+	w.recs = make([]record, 0, rows)
 	for i, c := range columns[colKey:] { // 4 bytes is the least of those that vary
 		w.cols[colKey+i] = make([]byte, 0, rows*max(c.width, 4))
 	}
@@ -188,23 +199,19 @@ func (w *Writer) flushPage() {
 	if len(body) == 0 {
 		return
 	}
-	values := len(w.recs) - w.pageFrom
+	size, values := len(body), len(w.recs)-w.pageFrom
 	start := w.out.off
 	var head [headRoom]byte
-	h := encodePageHeader(head[:0], len(body), values, crc32.ChecksumIEEE(body))
+	h := encodePageHeader(head[:0], size, values, crc32.ChecksumIEEE(body))
 	at := headRoom - len(h)
 	copy(w.page[at:], h)
-	w.out.Write(w.page[at:])
-	w.cur.add(colValue, start, len(h)+len(body), values)
+	w.page = w.out.Hand(w.page, at)[:headRoom]
+	w.cur.add(colValue, start, len(h)+size, values)
 	base := uint64(start) + uint64(len(h))
 	for i := w.pageFrom; i < len(w.recs); i++ {
 		w.recs[i].vOff += base
 	}
 	w.pageFrom = len(w.recs)
-	w.page = w.page[:headRoom]
-	if cap(w.page) > 8*pageBytes { // after one large value
-		w.page = make([]byte, headRoom, pageBytes+pageBytes/4)
-	}
 }
 
 // add notes a page in its chunk.
@@ -233,7 +240,7 @@ func (w *Writer) flushGroup() {
 		h := encodePageHeader(head[:0], len(body), int(w.cur.rows), crc32.ChecksumIEEE(body))
 		w.out.Write(h)
 		bodies[col] = uint64(w.out.off)
-		w.out.Write(body)
+		w.out.Lend(body)
 		w.cur.add(col, start, len(h)+len(body), int(w.cur.rows))
 		w.cols[col] = body[:0]
 	}
@@ -244,6 +251,7 @@ func (w *Writer) flushGroup() {
 		w.extras[i].off += bodies[colTags]
 	}
 	w.ix.group(w.recs, w.extras, bodies)
+	w.out.wait()
 	w.groups = append(w.groups, w.cur)
 	w.first += w.cur.rows
 	w.cur = group{}
@@ -303,6 +311,7 @@ func (w *Writer) footerMeta() []kv {
 
 // Abort removes what has been written, whether Finish failed or was not called.
 func (w *Writer) Abort() {
+	w.out.stop()
 	if w.file != nil {
 		_ = w.file.Close()
 	}
