@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stratacache/strata/internal/clock"
+	"github.com/stratacache/strata/internal/index"
 	"github.com/stratacache/strata/store"
 )
 
@@ -13,9 +14,10 @@ import (
 // small values. All fields but epoch are fixed once the object is shared.
 // Deadlines are Unix nanoseconds (clock.Never: none).
 type object[V any] struct {
-	hot   int64         // until then a hit needs no thought: no deadline, refresh or back-off is due
-	epoch atomic.Uint64 // the chain's epoch at which no barrier covered the object; or retired
-	value V
+	index.Header               // for the memory tier
+	hot          int64         // until then a hit needs no thought: no deadline, refresh or back-off is due
+	epoch        atomic.Uint64 // the chain's epoch at which no barrier covered the object; or retired
+	value        V
 
 	fresh   int64  // soft deadline
 	expires int64  // hard deadline

@@ -1,6 +1,7 @@
 package hit
 
 import (
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -13,7 +14,7 @@ func slice() int {
 	if testing.Short() {
 		return 200
 	}
-	return 20_000
+	return 100_000
 }
 
 // BenchmarkRatio runs all caches in turns, a slice of gets each, and reports the
@@ -30,22 +31,33 @@ func ratios[V any](b *testing.B, value func(int) V) {
 	gets := make([]func(string) (V, bool), len(all))
 	for i, s := range all {
 		gets[i] = s.open(b, value)
+		warm(b, gets[i])
 	}
-	trace()
 	b.Run("mode=serial", func(b *testing.B) { compare(b, all, gets, 1) })
 	b.Run("mode=parallel", func(b *testing.B) { compare(b, all, gets, runtime.GOMAXPROCS(0)) })
 }
 
-// compare runs rounds of one slice per cache, in an order that shifts by one
-// each round, and reports the ratios.
+// warm reads the whole trace once, so that what is measured is not a cache that has
+// just been filled.
+func warm[V any](b *testing.B, get func(string) (V, bool)) {
+	t := trace()
+	for i := range min(len(t), 16*slice()) {
+		if _, ok := get(t[i]); !ok {
+			b.Fatal("a miss")
+		}
+	}
+}
+
+// compare runs rounds of one slice per cache, in an order that is drawn anew each
+// round, for a cache pays for what the one before it left in the processor's caches
+// and on its goroutines. It reports the ratios.
 func compare[V any](b *testing.B, all []subject[V], gets []func(string) (V, bool), goroutines int) {
 	base := slices.IndexFunc(all, func(s subject[V]) bool { return s.name == "ristretto-ttl" })
 	var rounds [][]float64
 	at := 0
 	for b.Loop() {
 		took := make([]float64, len(all))
-		for i := range all {
-			n := (i + len(rounds)) % len(all)
+		for _, n := range rand.Perm(len(all)) {
 			took[n] = float64(timeSlice(b, gets[n], at, goroutines))
 		}
 		rounds = append(rounds, took)

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"unsafe"
 
+	"github.com/stratacache/strata/internal/index"
 	"github.com/stratacache/strata/store"
 )
 
@@ -17,6 +18,10 @@ const (
 	// perIdleSlot is what stays in the maps of an entry that has gone.
 	perIdleSlot = 150
 
+	// itemsPerBucket is how many items of a full store a bucket of the index is
+	// meant for. There is room for seven, and items may be smaller than expected.
+	itemsPerBucket = 4
+
 	// engineFixed is what an empty engine occupies beside its counters: most of
 	// it is the queue of 32,768 pointers.
 	engineFixed = 320 << 10
@@ -25,8 +30,9 @@ const (
 // entry is an encoded entry as the store holds it: one allocation. The key is
 // kept for Scan.
 type entry struct {
-	store.Entry // first: GetObject hands out a pointer to it
-	key         string
+	index.Header
+	store.Entry
+	key string
 }
 
 // entryCost is the memory that e occupies, everything included.
@@ -59,6 +65,7 @@ func sizeClass(n int64) int64 {
 // sizing is how a capacity is divided.
 type sizing struct {
 	counters    int64 // of the engine's admission policy
+	index       int64 // buckets of the index
 	fixed       int64 // bytes of tables
 	main        int64 // bytes for entries in the engine
 	window      int64 // bytes for entries in the window
@@ -74,7 +81,8 @@ func size(o Options) sizing {
 	for z.counters > 1024 && countersSize(z.counters) > o.Capacity/8 {
 		z.counters /= 2
 	}
-	z.fixed = engineFixed + countersSize(z.counters) + stripesSize
+	z.index = pow2(z.counters / 10 / itemsPerBucket)
+	z.fixed = engineFixed + countersSize(z.counters) + stripesSize + z.index*index.BucketSize
 	z.window = o.Capacity / 32
 	z.main = o.Capacity - z.fixed - z.window
 	z.windowItems = min(max(z.counters/10/64, 64), maxShards*maxShardItems)

@@ -1,8 +1,6 @@
 package memstore
 
 import (
-	"hash/maphash"
-
 	"github.com/stratacache/strata/store"
 )
 
@@ -17,17 +15,64 @@ import (
 //     has been waited for.
 //  3. A slot leaves the window, under rw, only when the engine has decided on
 //     its entry.
+//  4. A write takes the older object out of the index before it shows the newer
+//     one anywhere, and only under the shard's mu is anything put into it. So what
+//     the index has is the newest, and a reader who was given that is not given
+//     the older one afterwards.
 
 func (s *Store) shard(key string) *shard {
-	return &s.shards[maphash.String(s.seed, key)&uint64(len(s.shards)-1)]
+	hash, _ := s.index.Hashes(key)
+	return &s.shards[hash>>8&uint64(len(s.shards)-1)]
 }
 
-// find reads key: the engine, then the window. The caller has entered.
-func (s *Store) find(key string) (any, bool) {
-	if v, ok := s.cache.Get(key); ok {
-		return v, true
+// find returns what key holds, or nil. What has been read often comes from the
+// index; the engine's policy learns of other reads by being asked.
+func (s *Store) find(st *stripe, key string) any {
+	obj, known := s.index.Find(key)
+	switch {
+	case obj == nil:
+		return s.search(st, key)
+	case !known && s.enter(st):
+		s.cache.Get(key)
+		st.leave()
 	}
-	return s.findRecent(key)
+	return obj
+}
+
+// search reads key in the engine, then in the window. What proves to be read often
+// gets back into the index.
+func (s *Store) search(st *stripe, key string) any {
+	if !s.enter(st) {
+		return nil
+	}
+	obj, ok := s.cache.Get(key)
+	if !ok {
+		obj, ok = s.findRecent(key)
+	}
+	st.leave()
+	if !ok {
+		return nil
+	}
+	if s.index.Use(obj) {
+		s.restore(key, obj)
+	}
+	return obj
+}
+
+// restore indexes obj again, if nobody writes just now and it is still what key
+// holds.
+func (s *Store) restore(key string, obj any) {
+	sh := s.shard(key)
+	if !sh.mu.TryLock() {
+		return
+	}
+	defer sh.mu.Unlock()
+	if s.closed.Load() {
+		return
+	}
+	if now, ok := s.peek(sh, key); ok && now == obj {
+		s.index.Restore(key, obj)
+	}
 }
 
 // findRecent reads the window. While it holds rw no entry can leave for the
@@ -64,6 +109,7 @@ func (s *Store) peek(sh *shard, key string) (any, bool) {
 
 // write stores obj. The caller holds sh.mu.
 func (s *Store) write(sh *shard, key string, obj any, cost int64, large bool) {
+	s.index.Withdraw(key)
 	if sl := sh.slots[key]; sl != nil {
 		if sl.flying {
 			s.land(sh)
@@ -85,6 +131,7 @@ func (s *Store) write(sh *shard, key string, obj any, cost int64, large bool) {
 	if !settled {
 		s.cache.Wait()
 	}
+	s.index.Put(key, obj)
 	if sh.full() {
 		s.handOver(sh)
 	}
@@ -164,6 +211,7 @@ func (s *Store) insert(sl *slot) {
 // remove deletes key from the window and the engine. The caller holds sh.mu. The
 // engine's second removal, which it queues, comes before any later insertion.
 func (s *Store) remove(sh *shard, key string) {
+	s.index.Withdraw(key)
 	if sl := sh.slots[key]; sl != nil && sl.flying {
 		s.land(sh)
 	} else if sl != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/dgraph-io/ristretto/v2"
 	"pgregory.net/rapid"
 
+	"github.com/stratacache/strata/internal/index"
 	"github.com/stratacache/strata/store"
 	"github.com/stratacache/strata/store/storetest"
 )
@@ -284,13 +285,14 @@ func TestNoMissOnTheWay(t *testing.T) {
 // TestCloseWaitsForReads: the engine panics when it is read while it closes.
 func TestCloseWaitsForReads(t *testing.T) {
 	s := tiny(t, 100, 300)
-	read := s.enter()
+	read := s.stripe()
+	s.enter(read)
 	closed := make(chan error)
 	go func() { closed <- s.Close() }()
 	for !s.closed.Load() {
 		runtime.Gosched()
 	}
-	if s.enter() != nil {
+	if s.enter(s.stripe()) {
 		t.Error("a read began after Close")
 	}
 	for range 2000 {
@@ -301,7 +303,7 @@ func TestCloseWaitsForReads(t *testing.T) {
 		t.Fatal("Close did not wait for a read under way")
 	default:
 	}
-	read.hits.Add(1)
+	read.leave()
 	if err := <-closed; err != nil {
 		t.Error(err)
 	}
@@ -451,10 +453,10 @@ func TestHitRatio(t *testing.T) {
 			t.Fatal(err)
 		}
 		hits := 0
-		for i, key := range trace {
+		for _, key := range trace {
 			if _, ok := s.GetObject(key); ok {
 				hits++
-			} else if err := s.SetObject(key, i, 0, time.Time{}); err != nil {
+			} else if err := s.SetObject(key, new(indexed), 0, time.Time{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -467,11 +469,15 @@ func TestHitRatio(t *testing.T) {
 	}
 }
 
+// indexed is an object that the index can hold.
+type indexed struct{ index.Header }
+
 // sized divides room for items entries of one cost as size does a capacity.
 func sized(items, each int64) sizing {
 	total := items * each
 	return sizing{
 		counters: items * 10, window: total / 32, main: total - total/32,
 		windowItems: min(max(items/64, 64), maxShards*maxShardItems), maxEntry: total / 8,
+		index: items / itemsPerBucket,
 	}
 }

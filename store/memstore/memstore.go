@@ -3,13 +3,13 @@ package memstore
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
 
+	"github.com/stratacache/strata/internal/index"
 	"github.com/stratacache/strata/store"
 )
 
@@ -17,12 +17,12 @@ import (
 // use.
 type Store struct {
 	cache   *ristretto.Cache[string, any]
+	index   *index.Table // of what the window and the engine hold; it may lack some
 	size    sizing
 	onEvict func(any)
 	told    atomic.Pointer[func(any)] // see NotifyEvictions
 
 	shards  []shard // a power of two
-	seed    maphash.Seed
 	stripes [numStripes]stripe
 	closed  atomic.Bool // set with every shard's mu held
 
@@ -34,6 +34,7 @@ type Store struct {
 	peak     int64      // the most entries since the last Clear
 
 	live    atomic.Int64 // objects in the engine or its queue
+	asked   atomic.Int64 // reads that the engine was told of, in this period of its policy
 	quiet   atomic.Bool  // the engine is being emptied: its evictions are none
 	sets    atomic.Uint64
 	deletes atomic.Uint64
@@ -69,7 +70,7 @@ func New(opts *Options) (*Store, error) {
 }
 
 func newSized(z sizing, onEvict func(any)) (*Store, error) {
-	s := &Store{size: z, onEvict: onEvict, seed: maphash.MakeSeed()}
+	s := &Store{size: z, onEvict: onEvict, index: index.New(z.index)}
 	n := min(max(pow2(z.windowItems/64), 1), maxShards)
 	s.shards = make([]shard, n)
 	for i := range s.shards {
@@ -83,9 +84,10 @@ func newSized(z sizing, onEvict func(any)) (*Store, error) {
 		MaxCost:            z.main,
 		BufferItems:        64,
 		IgnoreInternalCost: true,
+		KeyToHash:          s.index.Hashes,
 		OnExit:             s.left,
-		OnEvict:            func(i *ristretto.Item[any]) { s.evicted(&s.evictions, i.Value) },
-		OnReject:           func(i *ristretto.Item[any]) { s.evicted(&s.rejections, i.Value) },
+		OnEvict:            func(i *ristretto.Item[any]) { s.evicted(&s.evictions, i) },
+		OnReject:           func(i *ristretto.Item[any]) { s.evicted(&s.rejections, i) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("memstore: %w", err)
@@ -102,8 +104,13 @@ func (s *Store) left(obj any) {
 	}
 }
 
-func (s *Store) evicted(count *atomic.Uint64, obj any) {
-	if obj == nil || s.quiet.Load() {
+func (s *Store) evicted(count *atomic.Uint64, i *ristretto.Item[any]) {
+	obj := i.Value
+	if obj == nil {
+		return
+	}
+	s.index.WithdrawObject(i.Key, obj)
+	if s.quiet.Load() {
 		return
 	}
 	count.Add(1)
@@ -140,13 +147,13 @@ func (s *Store) Get(ctx context.Context, key string) (store.Entry, error) {
 	if err := check(ctx, "get", key); err != nil {
 		return store.Entry{}, err
 	}
-	st := s.enter()
-	if st == nil {
-		return store.Entry{}, fail("get", key, store.ErrClosed)
-	}
-	obj, _ := s.find(key)
+	st := s.stripe()
+	obj := s.find(st, key)
 	e := asEntry(obj)
 	if e == nil {
+		if s.closed.Load() {
+			return store.Entry{}, fail("get", key, store.ErrClosed)
+		}
 		st.misses.Add(1)
 		return store.Entry{}, store.ErrNotFound
 	}
@@ -265,6 +272,7 @@ func (s *Store) empty(clearEngine func()) {
 		sh.rw.Unlock()
 	}
 	s.largeKey = ""
+	s.index.Clear()
 	s.quiet.Store(true)
 	clearEngine()
 	s.quiet.Store(false)

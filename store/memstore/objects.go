@@ -19,19 +19,13 @@ var errNilObject = errors.New("the object is nil")
 // of this package. An entry that was stored with Set is returned as a
 // *store.Entry, which may have expired and must not be modified.
 func (s *Store) GetObject(key string) (obj any, ok bool) {
-	st := s.enter()
-	if st == nil {
-		return nil, false
-	}
-	if obj, ok = s.find(key); !ok {
+	st := s.stripe()
+	if obj = s.find(st, key); obj == nil {
 		st.misses.Add(1)
 		return nil, false
 	}
 	st.hits.Add(1)
-	if e, is := obj.(*entry); is {
-		return &e.Entry, true
-	}
-	return obj, true
+	return public(obj), true
 }
 
 // public returns obj as callers see it.

@@ -39,11 +39,11 @@ func (s *Store) Scan(ctx context.Context, prefix string) iter.Seq2[string, error
 // keys returns the live keys under prefix; ok is false if the store is closed.
 // It looks at the window first: entries move from there to the engine.
 func (s *Store) keys(prefix string) (keys map[string]struct{}, ok bool) {
-	st := s.enter()
-	if st == nil {
+	st := s.stripe()
+	if !s.enter(st) {
 		return nil, false
 	}
-	defer st.other.Add(1)
+	defer st.leave()
 	now := time.Now()
 	keys = map[string]struct{}{}
 	add := func(obj any) {

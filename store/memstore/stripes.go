@@ -13,15 +13,14 @@ const (
 	stripesSize = numStripes * int64(unsafe.Sizeof(stripe{}))
 )
 
-// stripe counts reads, for statistics and so that Close can wait for those under
-// way: the engine does not survive a Get while it closes. One counter serves
-// both, for each atomic addition costs about a twentieth of a hit. Readers are
-// spread over stripes of a cache line each.
+// stripe counts reads, for statistics, and those of the engine, so that Close can
+// wait for those under way: the engine does not survive a Get while it closes.
+// Readers are spread over stripes of a cache line each.
 type stripe struct {
-	begun  atomic.Uint64 // reads begun
-	hits   atomic.Uint64 // reads ended, by outcome
+	hits   atomic.Uint64
 	misses atomic.Uint64
-	other  atomic.Uint64
+	begun  atomic.Uint64 // reads of the engine
+	ended  atomic.Uint64
 	_      [128 - 4*8]byte
 }
 
@@ -33,18 +32,26 @@ func (s *Store) stripe() *stripe {
 	return &s.stripes[x>>(64-6)]
 }
 
-// enter begins a read. It returns nil if the store is closed; otherwise the
-// caller ends the read by adding one to hits, misses or other, and takes no
-// shard's write lock before that: Close holds them while it waits.
-func (s *Store) enter() *stripe {
-	st := s.stripe()
-	st.begun.Add(1)
+// enter begins a read of the engine. It returns false if the store is closed;
+// otherwise the caller calls leave, and takes no shard's write lock before that:
+// Close holds them while it waits.
+func (s *Store) enter(st *stripe) bool {
+	n := st.begun.Add(1)
 	if s.closed.Load() {
-		st.other.Add(1)
-		return nil
+		st.leave()
+		return false
 	}
-	return st
+	if n%askedEvery == 0 && s.asked.Add(askedEvery) >= s.size.counters {
+		s.asked.Store(0)
+		s.index.NextPeriod()
+	}
+	return true
 }
+
+func (st *stripe) leave() { st.ended.Add(1) }
+
+// askedEvery is how many reads of a stripe are added to Store.asked at once.
+const askedEvery = 64
 
 // waitReaders returns once no read is under way that began before closed was
 // set. Ends never outrun beginnings, so that if the ends, counted first, equal
@@ -53,7 +60,7 @@ func (s *Store) waitReaders() {
 	for i := range s.stripes {
 		st := &s.stripes[i]
 		for {
-			ended := st.hits.Load() + st.misses.Load() + st.other.Load()
+			ended := st.ended.Load()
 			if st.begun.Load() == ended {
 				break
 			}
