@@ -24,6 +24,8 @@ type Store struct {
 	closed  atomic.Bool
 	closing sync.RWMutex // writers hold it for reading: nothing is stored after Close
 
+	told atomic.Pointer[func(any)] // see NotifyEvictions
+
 	sets, deletes, expired atomic.Uint64
 }
 
@@ -46,6 +48,8 @@ var (
 	_ store.Scanner      = (*Store)(nil)
 	_ store.Clearer      = (*Store)(nil)
 	_ store.Statser      = (*Store)(nil)
+
+	_ store.EvictionNotifier = (*Store)(nil)
 )
 
 const tier = "memory"
@@ -62,11 +66,15 @@ func New(opts *Options) (*Store, error) {
 		Weigher:       func(_ string, i item) uint32 { return i.weight },
 		StatsRecorder: s.counter,
 	}
-	if o.OnEvict != nil {
-		config.OnDeletion = func(e otter.DeletionEvent[string, item]) {
-			if e.WasEvicted() {
-				o.OnEvict(public(e.Value.obj))
-			}
+	config.OnDeletion = func(e otter.DeletionEvent[string, item]) {
+		if !e.WasEvicted() {
+			return
+		}
+		if o.OnEvict != nil {
+			o.OnEvict(public(e.Value.obj))
+		}
+		if f := s.told.Load(); f != nil {
+			(*f)(public(e.Value.obj))
 		}
 	}
 	if s.cache, err = otter.New(config); err != nil {
@@ -74,6 +82,10 @@ func New(opts *Options) (*Store, error) {
 	}
 	return s, nil
 }
+
+// NotifyEvictions implements store.EvictionNotifier, beside Options.OnEvict and
+// under the same conditions.
+func (s *Store) NotifyEvictions(f func(obj any)) { s.told.Store(&f) }
 
 // check is the common head of every operation with a context.
 func (s *Store) check(ctx context.Context, op, key string) error {

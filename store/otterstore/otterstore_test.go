@@ -171,15 +171,17 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// TestOnEvict: what is dropped for room is told, and nothing else.
+// TestOnEvict: what is dropped for room is told, to Options.OnEvict and to who uses
+// the store as a tier, and nothing else.
 func TestOnEvict(t *testing.T) {
-	var evicted, entries atomic.Uint64
+	var evicted, entries, told atomic.Uint64
 	s := open(t, &otterstore.Options{Capacity: otterstore.MinCapacity, OnEvict: func(obj any) {
 		if _, ok := obj.(*store.Entry); ok {
 			entries.Add(1)
 		}
 		evicted.Add(1)
 	}})
+	s.NotifyEvictions(func(any) { told.Add(1) })
 	for i := range 5000 {
 		if i%2 == 0 {
 			_ = s.Set(t.Context(), fmt.Sprint(i), store.Entry{Value: make([]byte, 300)})
@@ -190,10 +192,10 @@ func TestOnEvict(t *testing.T) {
 	st := s.Stats()
 	_ = s.Delete(t.Context(), "4999")
 	_ = s.Clear(t.Context())
-	for evicted.Load() < st.Evictions {
+	for told.Load() < st.Evictions {
 		runtime.Gosched()
 	}
-	if n := evicted.Load(); n == 0 || n != s.Stats().Evictions || entries.Load() == 0 || entries.Load() == n {
+	if n := evicted.Load(); n == 0 || n != s.Stats().Evictions || told.Load() != n || entries.Load() == 0 || entries.Load() == n {
 		t.Errorf("OnEvict saw %d, %d of them entries; Stats = %+v", n, entries.Load(), st)
 	}
 	if n := s.Stats().Entries; n != 0 {

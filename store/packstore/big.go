@@ -62,6 +62,9 @@ func (sh *shard) evictBig() bool {
 		}
 		sh.evictions++
 		sh.dropBig(b)
+		if f := sh.st.told.Load(); f != nil {
+			(*f)(b.obj)
+		}
 		return true
 	}
 }

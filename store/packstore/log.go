@@ -106,6 +106,7 @@ func (sh *shard) clean(i int, evict bool) (evicted bool) {
 		case evict && s&wasRead == 0:
 			sh.erase(at)
 			sh.evictions++
+			sh.st.evicted(r)
 			evicted = true
 		default:
 			to, toOff := sh.reserve(size)

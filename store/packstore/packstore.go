@@ -22,6 +22,7 @@ type Store struct {
 	bytes   atomic.Int64 // in use
 	turn    atomic.Uint32
 	closed  atomic.Bool
+	told    atomic.Pointer[func(any)] // see NotifyEvictions
 }
 
 var (
@@ -34,6 +35,8 @@ var (
 	_ store.Scanner      = (*Store)(nil)
 	_ store.Clearer      = (*Store)(nil)
 	_ store.Statser      = (*Store)(nil)
+
+	_ store.EvictionNotifier = (*Store)(nil)
 )
 
 const tierName = "memory"
@@ -59,6 +62,21 @@ func New(opts *Options) (*Store, error) {
 		s.shards[i].reset()
 	}
 	return s, nil
+}
+
+// NotifyEvictions implements store.EvictionNotifier. What was packed comes as a
+// *store.Entry, whose value is there during the call only. Writers call f, under
+// locks of the store.
+func (s *Store) NotifyEvictions(f func(obj any)) { s.told.Store(&f) }
+
+// evicted tells of what r was.
+func (s *Store) evicted(r record) {
+	if f := s.told.Load(); f != nil {
+		var p store.Packed
+		r.unpack(&p)
+		e := unpackEntry(&p)
+		(*f)(&e)
+	}
 }
 
 func fail(op, key string, err error) error {

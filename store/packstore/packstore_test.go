@@ -252,3 +252,36 @@ func BenchmarkSetObject(b *testing.B) {
 		i += 7919
 	}
 }
+
+// TestNotifyEvictions: who uses the store is told of each eviction, with what was
+// dropped: packed entries, and those that are too large for that.
+func TestNotifyEvictions(t *testing.T) {
+	s, err := packstore.New(&packstore.Options{Capacity: packstore.MinCapacity})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	told, large := uint64(0), 0
+	s.NotifyEvictions(func(obj any) {
+		e, ok := obj.(*store.Entry)
+		if !ok || len(e.Value) < 4 || string(e.Value[:4]) != "here" {
+			t.Fatalf("told of a %T: %v", obj, obj)
+		}
+		if told++; len(e.Value) > 5000 {
+			large++
+		}
+	})
+	for i := range 5000 {
+		value := make([]byte, 500)
+		if i%20 == 0 {
+			value = make([]byte, 20_000)
+		}
+		copy(value, "here")
+		if err := s.Set(t.Context(), fmt.Sprint("key:", i), store.Entry{Value: value}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.Stats().Evictions; told != n || large == 0 || uint64(large) == told {
+		t.Errorf("told %d times, %d of large entries; Stats counts %d", told, large, n)
+	}
+}
