@@ -334,6 +334,7 @@ func (c *Chain) countHit(p *plan, from, key string) {
 	for _, t := range p.tiers {
 		if t.Name == from {
 			t.hits.add(1)
+			t.answered.add(1)
 		}
 	}
 	if ob := c.opts.Observer; ob != nil {

@@ -45,6 +45,8 @@ type placed struct {
 	at   int // its place in plan.tiers
 	mode policy.WriteMode
 	ttl  time.Duration // bound; 0: none
+
+	answered *counter // reads of the rule's keys that the tier answered
 }
 
 // backOnly reports whether no tier is written before the caller is answered.
@@ -80,6 +82,9 @@ func (c *Chain) makePlans() error {
 		return err
 	}
 	p.rule, p.name = nil, "default"
+	if c.policies.Lookup(p.name) != nil {
+		p.name = "(default)" // which no rule can be called
+	}
 	c.unruled = p
 	return nil
 }
@@ -119,7 +124,7 @@ func (c *Chain) makePlan(r *policy.Rule) (*plan, error) {
 			p.memory, p.memoryTTL = true, bound
 			continue
 		}
-		p.tiers = append(p.tiers, placed{tier: t, at: len(p.tiers), mode: c.modeOf(r, t), ttl: bound})
+		p.tiers = append(p.tiers, placed{tier: t, at: len(p.tiers), mode: c.modeOf(r, t), ttl: bound, answered: new(counter)})
 	}
 	if r.Encrypt != "" {
 		if p.keys = c.opts.Keyrings[r.Encrypt]; p.keys == nil {

@@ -43,12 +43,19 @@ type Stats struct {
 // RuleStats are the counters of one rule's keys. What memory answers at once is not
 // among them: such a read does not look for its rule.
 type RuleStats struct {
-	Name       string // "default" for the keys without a rule
-	Hits       uint64 // reads that a tier of bytes answered
+	Name       string // "default" for the keys without a rule; "(default)" where a rule has that name
+	Hits       uint64 // reads that a tier of bytes, or a pending write, answered
 	Misses     uint64 // walks in which no tier had a fresh value
 	Loads      uint64 // keys that a loader was called for
 	LoadErrors uint64 // of those, the failures but "not found"
 	LoadTime   Latency
+	Tiers      []RuleTierStats // the rule's tiers of bytes, nearest first
+}
+
+// RuleTierStats are the counters of one rule's keys in one tier.
+type RuleTierStats struct {
+	Name string
+	Hits uint64 // reads that the tier answered
 }
 
 // ruleCounts are the counters behind RuleStats.
@@ -59,10 +66,14 @@ type ruleCounts struct {
 
 func (p *plan) ruleStats() RuleStats {
 	n := p.stats
-	return RuleStats{
+	s := RuleStats{
 		Name: p.name, Hits: n.hits.load(), Misses: n.misses.load(), Loads: n.loads.load(),
 		LoadErrors: n.loadErrors.load(), LoadTime: n.loadTime.snapshot(),
 	}
+	for _, t := range p.tiers {
+		s.Tiers = append(s.Tiers, RuleTierStats{Name: t.Name, Hits: t.answered.load()})
+	}
+	return s
 }
 
 // countLoad counts a load of a key of the plan.
@@ -93,7 +104,7 @@ type TierStats struct {
 // refreshEvery is after how many memory hits a reader refreshes the coarse clock
 // itself, so that readers who keep the clock's goroutine from running do not make
 // it stand still.
-const refreshEvery = 16
+const refreshEvery = 1024
 
 func (c *Chain) countMemoryHit() {
 	if c.memory.hits.add(1)%refreshEvery == 0 {

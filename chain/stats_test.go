@@ -37,7 +37,10 @@ func TestStatsPerRule(t *testing.T) {
 			if r.LoadTime.Count != r.Loads {
 				t.Errorf("%s: %d loads, %d of them timed", r.Name, r.Loads, r.LoadTime.Count)
 			}
-			r.LoadTime = chain.Latency{}
+			if r.Tiers[0].Name != "disk" || r.Tiers[0].Hits != r.Hits {
+				t.Errorf("%s: tiers %+v; want the %d hits in disk", r.Name, r.Tiers, r.Hits)
+			}
+			r.LoadTime, r.Tiers = chain.Latency{}, nil
 			got[r.Name], order = r, append(order, r.Name)
 		}
 		for _, r := range []chain.RuleStats{

@@ -100,14 +100,18 @@ func TestDashboard(t *testing.T) {
 	if err := json.Unmarshal(b, &d); err != nil {
 		t.Fatal(err)
 	}
-	known := exported()
+	known, byRule := exported(), false
 	for _, p := range d.Panels {
 		if len(p.Targets) == 0 {
 			t.Errorf("%s shows nothing", p.Title)
 		}
 		for _, target := range p.Targets {
 			checkExpr(t, p.Title, target.Expr, known)
+			byRule = byRule || strings.Contains(target.Expr, "sum by (rule) (rate(strata_rule_hits_total")
 		}
+	}
+	if !byRule {
+		t.Error("no panel shows the hits of each rule")
 	}
 	for _, v := range d.Templating.List {
 		checkExpr(t, "a variable", v.Query, known)

@@ -21,7 +21,10 @@ type fixed chain.Stats
 func (f *fixed) Stats() chain.Stats { return chain.Stats(*f) }
 
 func known() *fixed {
-	return &fixed{Misses: 3, Negatives: 7, Tiers: []chain.TierStats{
+	return &fixed{Misses: 3, Negatives: 7, Rules: []chain.RuleStats{
+		{Name: "prices", Misses: 4, LoadTime: chain.Latency{Total: time.Second}, Tiers: []chain.RuleTierStats{{Name: "redis", Hits: 6}}},
+		{Name: "default", Misses: 1},
+	}, Tiers: []chain.TierStats{
 		{Name: "memory", Hits: 10, Breaker: "closed", Reads: chain.Latency{Total: 2 * time.Second}},
 		{Name: "redis", Hits: 1, Breaker: "open"},
 	}}
@@ -94,16 +97,20 @@ func TestRegister(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, collect(t, r), map[string]string{
-		"strata.misses{strata.chain=bot}":                               "3",
-		"strata.negative_entries{strata.chain=bot}":                     "7",
-		"strata.tier.hits{strata.chain=bot,strata.tier=memory}":         "10",
-		"strata.tier.hits{strata.chain=bot,strata.tier=redis}":          "1",
-		"strata.tier.read_time{strata.chain=bot,strata.tier=memory}":    "2",
-		"strata.tier.available{strata.chain=bot,strata.tier=memory}":    "1",
-		"strata.tier.available{strata.chain=bot,strata.tier=redis}":     "0",
-		"strata.tier.pending_age{strata.chain=bot,strata.tier=redis}":   "0",
-		"strata.store.evictions{strata.chain=bot,strata.tier=memory}":   "0",
-		"strata.tier.fills_dropped{strata.chain=bot,strata.tier=redis}": "0",
+		"strata.misses{strata.chain=bot}":                                         "3",
+		"strata.negative_entries{strata.chain=bot}":                               "7",
+		"strata.tier.hits{strata.chain=bot,strata.tier=memory}":                   "10",
+		"strata.tier.hits{strata.chain=bot,strata.tier=redis}":                    "1",
+		"strata.tier.read_time{strata.chain=bot,strata.tier=memory}":              "2",
+		"strata.tier.available{strata.chain=bot,strata.tier=memory}":              "1",
+		"strata.tier.available{strata.chain=bot,strata.tier=redis}":               "0",
+		"strata.tier.pending_age{strata.chain=bot,strata.tier=redis}":             "0",
+		"strata.rule.misses{strata.chain=bot,strata.rule=prices}":                 "4",
+		"strata.rule.load_time{strata.chain=bot,strata.rule=prices}":              "1",
+		"strata.rule.misses{strata.chain=bot,strata.rule=default}":                "1",
+		"strata.rule.hits{strata.chain=bot,strata.rule=prices,strata.tier=redis}": "6",
+		"strata.store.evictions{strata.chain=bot,strata.tier=memory}":             "0",
+		"strata.tier.fills_dropped{strata.chain=bot,strata.tier=redis}":           "0",
 	})
 	if _, err := Register(p.Meter("test"), known(), &Options{Chain: "other"}); err != nil {
 		t.Errorf("a second chain: %v", err)

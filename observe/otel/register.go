@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -35,46 +36,58 @@ type figure struct {
 	counter          bool // else a gauge
 	chain            func(*chain.Stats) float64
 	tier             func(*chain.TierStats) float64
+	rule             func(*chain.RuleStats) float64
+	ruleTier         func(*chain.RuleTierStats) float64
+}
+
+func ruleFigures() []figure {
+	return []figure{
+		{name: "strata.rule.misses", unit: "{read}", help: "Reads of the rule's keys for which no tier had a fresh value.", counter: true, rule: func(r *chain.RuleStats) float64 { return float64(r.Misses) }},
+		{name: "strata.rule.loads", unit: "{key}", help: "Keys of the rule that a loader was called for.", counter: true, rule: func(r *chain.RuleStats) float64 { return float64(r.Loads) }},
+		{name: "strata.rule.load_errors", unit: "{key}", help: "Loads of the rule's keys that failed otherwise than by not found.", counter: true, rule: func(r *chain.RuleStats) float64 { return float64(r.LoadErrors) }},
+		{name: "strata.rule.load_time", unit: "s", help: "Time spent in loads of the rule's keys.", counter: true, rule: func(r *chain.RuleStats) float64 { return r.LoadTime.Total.Seconds() }},
+		{name: "strata.rule.hits", unit: "{read}", help: "Reads of the rule's keys that the tier answered, memory's quick hits aside.", counter: true, ruleTier: func(t *chain.RuleTierStats) float64 { return float64(t.Hits) }},
+	}
 }
 
 func chainFigures() []figure {
 	return []figure{
-		{"strata.misses", "{read}", "Reads for which no tier had a fresh value.", true, func(s *chain.Stats) float64 { return float64(s.Misses) }, nil},
-		{"strata.stale", "{read}", "Values served past their soft deadline.", true, func(s *chain.Stats) float64 { return float64(s.Stale) }, nil},
-		{"strata.negative_hits", "{read}", "Reads answered by a remembered not found.", true, func(s *chain.Stats) float64 { return float64(s.NegativeHits) }, nil},
-		{"strata.pending_hits", "{read}", "Reads answered by a write not yet in its tier.", true, func(s *chain.Stats) float64 { return float64(s.PendingHits) }, nil},
-		{"strata.loads", "{load}", "Calls of loaders.", true, func(s *chain.Stats) float64 { return float64(s.Loads) }, nil},
-		{"strata.load_errors", "{load}", "Calls of loaders that failed otherwise than by not found.", true, func(s *chain.Stats) float64 { return float64(s.LoadErrors) }, nil},
-		{"strata.type_misses", "{entry}", "Entries of another type or codec, treated as misses.", true, func(s *chain.Stats) float64 { return float64(s.TypeMisses) }, nil},
-		{"strata.corrupt", "{entry}", "Entries that failed their check, treated as misses.", true, func(s *chain.Stats) float64 { return float64(s.Corrupt) }, nil},
-		{"strata.fenced_fills", "{fill}", "Fills dropped because a write or delete had come.", true, func(s *chain.Stats) float64 { return float64(s.Fenced) }, nil},
-		{"strata.queue_full", "{write}", "Write-backs that found their queue full.", true, func(s *chain.Stats) float64 { return float64(s.QueueFull) }, nil},
-		{"strata.journal.bytes", "By", "Size of the journal of durable writes.", false, func(s *chain.Stats) float64 { return float64(s.Journal.Bytes) }, nil},
-		{"strata.journal.records", "{write}", "Durable writes that a tier has yet to take.", false, func(s *chain.Stats) float64 { return float64(s.Journal.Records) }, nil},
-		{"strata.negative_entries", "{key}", "Keys remembered as not found.", false, func(s *chain.Stats) float64 { return float64(s.Negatives) }, nil},
+		{"strata.misses", "{read}", "Reads for which no tier had a fresh value.", true, func(s *chain.Stats) float64 { return float64(s.Misses) }, nil, nil, nil},
+		{"strata.stale", "{read}", "Values served past their soft deadline.", true, func(s *chain.Stats) float64 { return float64(s.Stale) }, nil, nil, nil},
+		{"strata.negative_hits", "{read}", "Reads answered by a remembered not found.", true, func(s *chain.Stats) float64 { return float64(s.NegativeHits) }, nil, nil, nil},
+		{"strata.pending_hits", "{read}", "Reads answered by a write not yet in its tier.", true, func(s *chain.Stats) float64 { return float64(s.PendingHits) }, nil, nil, nil},
+		{"strata.loads", "{load}", "Calls of loaders.", true, func(s *chain.Stats) float64 { return float64(s.Loads) }, nil, nil, nil},
+		{"strata.load_errors", "{load}", "Calls of loaders that failed otherwise than by not found.", true, func(s *chain.Stats) float64 { return float64(s.LoadErrors) }, nil, nil, nil},
+		{"strata.type_misses", "{entry}", "Entries of another type or codec, treated as misses.", true, func(s *chain.Stats) float64 { return float64(s.TypeMisses) }, nil, nil, nil},
+		{"strata.corrupt", "{entry}", "Entries that failed their check, treated as misses.", true, func(s *chain.Stats) float64 { return float64(s.Corrupt) }, nil, nil, nil},
+		{"strata.fenced_fills", "{fill}", "Fills dropped because a write or delete had come.", true, func(s *chain.Stats) float64 { return float64(s.Fenced) }, nil, nil, nil},
+		{"strata.queue_full", "{write}", "Write-backs that found their queue full.", true, func(s *chain.Stats) float64 { return float64(s.QueueFull) }, nil, nil, nil},
+		{"strata.journal.bytes", "By", "Size of the journal of durable writes.", false, func(s *chain.Stats) float64 { return float64(s.Journal.Bytes) }, nil, nil, nil},
+		{"strata.journal.records", "{write}", "Durable writes that a tier has yet to take.", false, func(s *chain.Stats) float64 { return float64(s.Journal.Records) }, nil, nil, nil},
+		{"strata.negative_entries", "{key}", "Keys remembered as not found.", false, func(s *chain.Stats) float64 { return float64(s.Negatives) }, nil, nil, nil},
 	}
 }
 
 func tierFigures() []figure {
 	return []figure{
-		{"strata.tier.hits", "{read}", "Reads that the tier answered.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Hits) }},
-		{"strata.tier.misses", "{read}", "Reads that the tier answered with not found.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Misses) }},
-		{"strata.tier.errors", "{call}", "Calls that failed.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Errors) }},
-		{"strata.tier.skipped", "{call}", "Calls not made because the circuit breaker was open.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Skipped) }},
-		{"strata.tier.fills", "{fill}", "Values read or loaded that were put into the tier.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Fills) }},
-		{"strata.tier.fills_dropped", "{fill}", "Values read or loaded that were not put into the tier.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Dropped) }},
-		{"strata.tier.read_time", "s", "Time spent in the tier's reads.", true, nil, func(t *chain.TierStats) float64 { return t.Reads.Total.Seconds() }},
-		{"strata.tier.write_time", "s", "Time spent in the tier's writes.", true, nil, func(t *chain.TierStats) float64 { return t.Writes.Total.Seconds() }},
-		{"strata.tier.available", "1", "1 while the tier's circuit breaker is closed, else 0.", false, nil, available},
-		{"strata.tier.pending_entries", "{write}", "Writes that wait for the tier.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Pending.Entries) }},
-		{"strata.tier.pending_bytes", "By", "Size of the writes that wait for the tier.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Pending.Bytes) }},
-		{"strata.tier.pending_age", "s", "Age of the oldest write that waits for the tier.", false, nil, func(t *chain.TierStats) float64 { return t.Pending.Age }},
-		{"strata.tier.lost", "{write}", "Writes that were given up.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Pending.Lost) }},
-		{"strata.store.entries", "{entry}", "Live entries of the tier's store.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Store.Entries) }},
-		{"strata.store.bytes", "By", "Bytes in use by the tier's store.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Store.Bytes) }},
-		{"strata.store.capacity", "By", "Limit of the bytes in use; 0: none.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Store.Capacity) }},
-		{"strata.store.evictions", "{entry}", "Entries dropped for room.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Store.Evictions) }},
-		{"strata.store.corrupt", "{entry}", "Entries of the store that failed their check.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Store.Corrupt) }},
+		{"strata.tier.hits", "{read}", "Reads that the tier answered.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Hits) }, nil, nil},
+		{"strata.tier.misses", "{read}", "Reads that the tier answered with not found.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Misses) }, nil, nil},
+		{"strata.tier.errors", "{call}", "Calls that failed.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Errors) }, nil, nil},
+		{"strata.tier.skipped", "{call}", "Calls not made because the circuit breaker was open.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Skipped) }, nil, nil},
+		{"strata.tier.fills", "{fill}", "Values read or loaded that were put into the tier.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Fills) }, nil, nil},
+		{"strata.tier.fills_dropped", "{fill}", "Values read or loaded that were not put into the tier.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Dropped) }, nil, nil},
+		{"strata.tier.read_time", "s", "Time spent in the tier's reads.", true, nil, func(t *chain.TierStats) float64 { return t.Reads.Total.Seconds() }, nil, nil},
+		{"strata.tier.write_time", "s", "Time spent in the tier's writes.", true, nil, func(t *chain.TierStats) float64 { return t.Writes.Total.Seconds() }, nil, nil},
+		{"strata.tier.available", "1", "1 while the tier's circuit breaker is closed, else 0.", false, nil, available, nil, nil},
+		{"strata.tier.pending_entries", "{write}", "Writes that wait for the tier.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Pending.Entries) }, nil, nil},
+		{"strata.tier.pending_bytes", "By", "Size of the writes that wait for the tier.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Pending.Bytes) }, nil, nil},
+		{"strata.tier.pending_age", "s", "Age of the oldest write that waits for the tier.", false, nil, func(t *chain.TierStats) float64 { return t.Pending.Age }, nil, nil},
+		{"strata.tier.lost", "{write}", "Writes that were given up.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Pending.Lost) }, nil, nil},
+		{"strata.store.entries", "{entry}", "Live entries of the tier's store.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Store.Entries) }, nil, nil},
+		{"strata.store.bytes", "By", "Bytes in use by the tier's store.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Store.Bytes) }, nil, nil},
+		{"strata.store.capacity", "By", "Limit of the bytes in use; 0: none.", false, nil, func(t *chain.TierStats) float64 { return float64(t.Store.Capacity) }, nil, nil},
+		{"strata.store.evictions", "{entry}", "Entries dropped for room.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Store.Evictions) }, nil, nil},
+		{"strata.store.corrupt", "{entry}", "Entries of the store that failed their check.", true, nil, func(t *chain.TierStats) float64 { return float64(t.Store.Corrupt) }, nil, nil},
 	}
 }
 
@@ -93,7 +106,7 @@ func Register(meter metric.Meter, source Source, opts *Options) (metric.Registra
 	if meter == nil || source == nil {
 		return nil, errors.New("otel: there is no meter or no chain")
 	}
-	figures := append(chainFigures(), tierFigures()...)
+	figures := slices.Concat(chainFigures(), tierFigures(), ruleFigures())
 	made := make([]metric.Float64Observable, len(figures))
 	all := make([]metric.Observable, len(figures))
 	for i, f := range figures {
@@ -106,18 +119,27 @@ func Register(meter metric.Meter, source Source, opts *Options) (metric.Registra
 	base := opts.attributes()
 	reg, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s := source.Stats()
-		for i, f := range figures {
-			if f.chain != nil {
-				o.ObserveFloat64(made[i], f.chain(&s), metric.WithAttributes(base...))
-			}
-		}
+		observe(figures, func(f *figure) func(*chain.Stats) float64 { return f.chain }, &s, func(i int, v float64) {
+			o.ObserveFloat64(made[i], v, metric.WithAttributes(base...))
+		})
 		for j := range s.Tiers {
 			t := &s.Tiers[j]
-			attrs := metric.WithAttributes(append(base[:len(base):len(base)], attribute.String("strata.tier", t.Name))...)
-			for i, f := range figures {
-				if f.tier != nil {
-					o.ObserveFloat64(made[i], f.tier(t), attrs)
-				}
+			attrs := labelled(base, "strata.tier", t.Name)
+			observe(figures, func(f *figure) func(*chain.TierStats) float64 { return f.tier }, t, func(i int, v float64) {
+				o.ObserveFloat64(made[i], v, metric.WithAttributes(attrs...))
+			})
+		}
+		for j := range s.Rules {
+			r := &s.Rules[j]
+			attrs := labelled(base, "strata.rule", r.Name)
+			observe(figures, func(f *figure) func(*chain.RuleStats) float64 { return f.rule }, r, func(i int, v float64) {
+				o.ObserveFloat64(made[i], v, metric.WithAttributes(attrs...))
+			})
+			for k := range r.Tiers {
+				t := &r.Tiers[k]
+				observe(figures, func(f *figure) func(*chain.RuleTierStats) float64 { return f.ruleTier }, t, func(i int, v float64) {
+					o.ObserveFloat64(made[i], v, metric.WithAttributes(labelled(attrs, "strata.tier", t.Name)...))
+				})
 			}
 		}
 		return nil
@@ -126,6 +148,20 @@ func Register(meter metric.Meter, source Source, opts *Options) (metric.Registra
 		return nil, fmt.Errorf("otel: %w", err)
 	}
 	return reg, nil
+}
+
+// observe reports those of the figures that can be read from s.
+func observe[S any](figures []figure, of func(*figure) func(*S) float64, s *S, report func(i int, v float64)) {
+	for i := range figures {
+		if read := of(&figures[i]); read != nil {
+			report(i, read(s))
+		}
+	}
+}
+
+// labelled returns attrs and one more.
+func labelled(attrs []attribute.KeyValue, name, value string) []attribute.KeyValue {
+	return append(attrs[:len(attrs):len(attrs)], attribute.String(name, value))
 }
 
 func (f *figure) instrument(m metric.Meter) (metric.Float64Observable, error) {

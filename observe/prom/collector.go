@@ -29,6 +29,7 @@ type Collector struct {
 	histograms []histogram
 	breaker    *prometheus.Desc
 	extra      *prometheus.Desc
+	ruleHits   *prometheus.Desc
 }
 
 type single struct {
@@ -58,10 +59,16 @@ func New(source Source, opts *Options) (*Collector, error) {
 		if m.Tier {
 			labels = append(labels, "tier")
 		}
+		if m.Rule {
+			labels = append(labels, "rule")
+		}
 		return prometheus.NewDesc(m.Name, m.Help, append(labels, more...), fixed)
 	}
-	c := &Collector{source: source, breaker: describe(breakerMetric, "state"), extra: describe(extraMetric, "name")}
-	for _, m := range append(chainMetrics(), tierMetrics()...) {
+	c := &Collector{
+		source: source, breaker: describe(breakerMetric, "state"), extra: describe(extraMetric, "name"),
+		ruleHits: describe(ruleHitMetric),
+	}
+	for _, m := range singles() {
 		c.singles = append(c.singles, single{m, describe(m.Metric)})
 	}
 	for _, h := range histograms() {
@@ -107,6 +114,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 	ch <- c.breaker
 	ch <- c.extra
+	ch <- c.ruleHits
 }
 
 // Collect implements prometheus.Collector.
@@ -124,6 +132,20 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for i := range s.Tiers {
 		c.collectTier(ch, &s.Tiers[i])
+	}
+	for i := range s.Rules {
+		c.collectRule(ch, &s.Rules[i])
+	}
+}
+
+func (c *Collector) collectRule(ch chan<- prometheus.Metric, r *chain.RuleStats) {
+	for _, m := range c.singles {
+		if m.rule != nil {
+			ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.rule(r), r.Name)
+		}
+	}
+	for _, t := range r.Tiers {
+		ch <- prometheus.MustNewConstMetric(c.ruleHits, counter, float64(t.Hits), t.Name, r.Name)
 	}
 }
 

@@ -1,6 +1,7 @@
 package prom
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +15,9 @@ type Metric struct {
 	Help string
 	// Tier is set for metrics that have a value for each tier.
 	Tier bool
+	// Rule is set for metrics that have a value for each rule of the policies, and
+	// one for the keys that no rule matches.
+	Rule bool
 }
 
 // one is a metric with the way to read it: from the chain or from a tier.
@@ -22,6 +26,7 @@ type one struct {
 	kind  prometheus.ValueType
 	chain func(*chain.Stats) float64
 	tier  func(*chain.TierStats) float64
+	rule  func(*chain.RuleStats) float64
 }
 
 // durations is a histogram with the way to read it.
@@ -42,6 +47,19 @@ func ofChain(name, help string, kind prometheus.ValueType, f func(*chain.Stats) 
 
 func ofTier(name, help string, kind prometheus.ValueType, f func(*chain.TierStats) float64) one {
 	return one{Metric: Metric{Name: "strata_" + name, Help: help, Tier: true}, kind: kind, tier: f}
+}
+
+func ofRule(name, help string, f func(*chain.RuleStats) float64) one {
+	return one{Metric: Metric{Name: "strata_rule_" + name, Help: help, Rule: true}, kind: counter, rule: f}
+}
+
+func ruleMetrics() []one {
+	return []one{
+		ofRule("misses_total", "Reads of the rule's keys for which no tier had a fresh value.", func(r *chain.RuleStats) float64 { return float64(r.Misses) }),
+		ofRule("loads_total", "Keys of the rule that a loader was called for.", func(r *chain.RuleStats) float64 { return float64(r.Loads) }),
+		ofRule("load_errors_total", "Loads of the rule's keys that failed otherwise than by not found.", func(r *chain.RuleStats) float64 { return float64(r.LoadErrors) }),
+		ofRule("load_seconds_total", "Time spent in loads of the rule's keys.", func(r *chain.RuleStats) float64 { return r.LoadTime.Total.Seconds() }),
+	}
 }
 
 func chainMetrics() []one {
@@ -106,22 +124,26 @@ func histograms() []durations {
 	}
 }
 
-// The two metrics with a label of their own.
+// singles are the metrics that are one number for each combination of labels.
+func singles() []one { return slices.Concat(chainMetrics(), tierMetrics(), ruleMetrics()) }
+
+// The metrics with labels of their own.
 var (
 	breakerMetric = Metric{Name: "strata_tier_breaker", Help: "1 for the state that the tier's circuit breaker is in.", Tier: true}
+	ruleHitMetric = Metric{Name: "strata_rule_hits_total", Help: "Reads of the rule's keys that the tier answered. What memory answers at once is not counted by rule.", Tier: true, Rule: true}
 	extraMetric   = Metric{Name: "strata_store_extra", Help: "Further figures of the tier's store, by name.", Tier: true}
 )
 
 // Metrics returns all metrics, for dashboards and documentation.
 func Metrics() []Metric {
 	var all []Metric
-	for _, m := range append(chainMetrics(), tierMetrics()...) {
+	for _, m := range singles() {
 		all = append(all, m.Metric)
 	}
 	for _, h := range histograms() {
 		all = append(all, h.Metric)
 	}
-	return append(all, breakerMetric, extraMetric)
+	return append(all, breakerMetric, ruleHitMetric, extraMetric)
 }
 
 // bounds are the upper bounds of the exported buckets: 1 us to 17 s, times 4.

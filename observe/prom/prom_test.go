@@ -24,6 +24,11 @@ func known() *fixed {
 	return &fixed{
 		Misses: 3, Loads: 2, Negatives: 7,
 		LoadTime: chain.Latency{Count: 3, Total: 3 * time.Second, Buckets: []chain.Bucket{{UpTo: 1 << 12, Count: 2}, {UpTo: 1 << 40, Count: 1}}},
+		Rules: []chain.RuleStats{
+			{Name: "prices", Misses: 4, Loads: 2, LoadErrors: 1, LoadTime: chain.Latency{Count: 2, Total: time.Second},
+				Tiers: []chain.RuleTierStats{{Name: "redis", Hits: 6}, {Name: "disk", Hits: 1}}},
+			{Name: "default", Misses: 1},
+		},
 		Tiers: []chain.TierStats{
 			{Name: "memory", Hits: 10, Misses: 5, Breaker: "closed", Store: store.Stats{Bytes: 100, Extra: map[string]float64{"window": 2}}},
 			{Name: "redis", Hits: 1, Errors: 4, Breaker: "open", Pending: chain.PendingStats{Entries: 9, Age: 1.5}},
@@ -40,6 +45,18 @@ func TestCollect(t *testing.T) {
 # HELP strata_misses_total Reads for which no tier had a fresh value.
 # TYPE strata_misses_total counter
 strata_misses_total{chain="bot"} 3
+# HELP strata_rule_hits_total Reads of the rule's keys that the tier answered. What memory answers at once is not counted by rule.
+# TYPE strata_rule_hits_total counter
+strata_rule_hits_total{chain="bot",rule="prices",tier="disk"} 1
+strata_rule_hits_total{chain="bot",rule="prices",tier="redis"} 6
+# HELP strata_rule_load_seconds_total Time spent in loads of the rule's keys.
+# TYPE strata_rule_load_seconds_total counter
+strata_rule_load_seconds_total{chain="bot",rule="default"} 0
+strata_rule_load_seconds_total{chain="bot",rule="prices"} 1
+# HELP strata_rule_misses_total Reads of the rule's keys for which no tier had a fresh value.
+# TYPE strata_rule_misses_total counter
+strata_rule_misses_total{chain="bot",rule="default"} 1
+strata_rule_misses_total{chain="bot",rule="prices"} 4
 # HELP strata_store_extra Further figures of the tier's store, by name.
 # TYPE strata_store_extra gauge
 strata_store_extra{chain="bot",name="window",tier="memory"} 2
@@ -61,6 +78,7 @@ strata_tier_pending_age_seconds{chain="bot",tier="memory"} 0
 strata_tier_pending_age_seconds{chain="bot",tier="redis"} 1.5
 `
 	if err := testutil.CollectAndCompare(c, strings.NewReader(want), "strata_misses_total", "strata_store_extra",
+		"strata_rule_hits_total", "strata_rule_load_seconds_total", "strata_rule_misses_total",
 		"strata_tier_breaker", "strata_tier_hits_total", "strata_tier_pending_age_seconds"); err != nil {
 		t.Error(err)
 	}
