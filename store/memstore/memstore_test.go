@@ -383,3 +383,42 @@ func TestNotifyEvictions(t *testing.T) {
 		t.Errorf("told %d and %d times", n, second.Load())
 	}
 }
+
+// TestHalfFull: of a key that is overwritten or deleted, nothing older is there
+// afterwards, in a store with room, whether it was just written or often read.
+func TestHalfFull(t *testing.T) {
+	const keys = 1000
+	s := open(t, &memstore.Options{Capacity: 4 << 20})
+	ctx := t.Context()
+	set := func(i, version int) {
+		t.Helper()
+		if err := s.Set(ctx, fmt.Sprint("key:", i), store.Entry{Value: make([]byte, 1000), Version: uint64(version)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range keys {
+		set(i, 1)
+		for range i % 10 {
+			if e, err := s.Get(ctx, fmt.Sprint("key:", i)); err != nil || e.Version != 1 {
+				t.Fatalf("key %d: %d, %v", i, e.Version, err)
+			}
+		}
+	}
+	for i := range keys {
+		set(i, 2)
+		if i%2 == 0 {
+			if err := s.Delete(ctx, fmt.Sprint("key:", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for range 2 {
+		for i := range keys {
+			e, err := s.Get(ctx, fmt.Sprint("key:", i))
+			if gone := i%2 == 0; gone != (err != nil) || !gone && e.Version != 2 {
+				t.Fatalf("key %d: version %d, %v", i, e.Version, err)
+			}
+		}
+		flush(s)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stratacache/strata/store"
@@ -165,32 +166,34 @@ func TestCapacity(t *testing.T) {
 
 // TestExpiry: what has expired is neither listed nor kept, and is swept.
 func TestExpiry(t *testing.T) {
-	s := open(t, &packstore.Options{Unpack: unpack})
-	ctx := context.Background()
-	soon := time.Now().Add(500 * time.Millisecond)
-	for i := range 1000 {
-		e := store.Entry{Value: []byte("v"), Expires: soon}
-		if i%10 == 0 {
-			e.Tags = []string{"t"} // kept as it is
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, &packstore.Options{Unpack: unpack})
+		ctx := context.Background()
+		soon := time.Now().Add(500 * time.Millisecond)
+		for i := range 1000 {
+			e := store.Entry{Value: []byte("v"), Expires: soon}
+			if i%10 == 0 {
+				e.Tags = []string{"t"} // kept as it is
+			}
+			if err := s.Set(ctx, fmt.Sprint("k", i), e); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := s.Set(ctx, fmt.Sprint("k", i), e); err != nil {
-			t.Fatal(err)
+		time.Sleep(time.Until(soon))
+		for key := range s.Scan(ctx, "") {
+			t.Fatalf("%s is listed past its deadline", key)
 		}
-	}
-	time.Sleep(time.Until(soon))
-	for key := range s.Scan(ctx, "") {
-		t.Fatalf("%s is listed past its deadline", key)
-	}
-	if n := s.Count(); n != 0 {
-		t.Errorf("%d keys are counted past their deadline", n)
-	}
-	if _, err := s.Get(ctx, "k5"); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("Get past the deadline: %v", err)
-	}
-	s.Sweep()
-	if st := s.Stats(); st.Entries != 0 || st.Expired != 1000 {
-		t.Errorf("after a sweep: %d entries, %d expired", st.Entries, st.Expired)
-	}
+		if n := s.Count(); n != 0 {
+			t.Errorf("%d keys are counted past their deadline", n)
+		}
+		if _, err := s.Get(ctx, "k5"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("Get past the deadline: %v", err)
+		}
+		s.Sweep()
+		if st := s.Stats(); st.Entries != 0 || st.Expired != 1000 {
+			t.Errorf("after a sweep: %d entries, %d expired", st.Entries, st.Expired)
+		}
+	})
 }
 
 // TestConcurrent has goroutines write, read and evict at once: a value is whole,
