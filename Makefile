@@ -81,6 +81,10 @@ bench-results: ## Write benchmarks/RESULTS.md and its charts from what make benc
 .PHONY: results
 results: bench bench-results ## Both: benchmarks/RESULTS.md anew, on a quiet machine
 
+.PHONY: serve-bench
+serve-bench: ## Compare strata serve with redis-server by redis-benchmark
+	@scripts/serve-bench.sh
+
 .PHONY: bench-short
 bench-short: ## Run every benchmark briefly, to see that it still works
 	@scripts/bench.sh short

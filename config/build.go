@@ -149,10 +149,10 @@ func (r *Redis) client() (*redisstore.Config, error) {
 }
 
 func (m *Memory) open() (store.Store, error) {
-	if m.Packed {
+	switch m.Engine {
+	case EnginePacked:
 		return opened(packstore.New(&packstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry, Unpack: chain.Unpack}))
-	}
-	if m.Engine == "otter" {
+	case "otter":
 		return opened(otterstore.New(&otterstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry}))
 	}
 	return opened(memstore.New(&memstore.Options{Capacity: m.Capacity, MaxEntry: m.MaxEntry}))

@@ -44,14 +44,10 @@ type Tiers struct {
 // Memory is the tier in this process.
 type Memory struct {
 	Enabled  bool          `koanf:"enabled"`
-	Engine   string        `koanf:"engine"`    // "ristretto" or "otter"
+	Engine   string        `koanf:"engine"`    // "auto", "ristretto", "otter" or "packed"
 	Capacity int64         `koanf:"capacity"`  // bytes
 	MaxEntry int64         `koanf:"max_entry"` // bytes; 0: an eighth of Capacity
 	TTL      time.Duration `koanf:"ttl"`       // bound; 0: none
-
-	// Packed takes a packstore, which is for values that are bytes. It is for
-	// servers, and not in the file.
-	Packed bool `koanf:"-"`
 }
 
 // Redis is the shared tier. It is used where URL or Host is set.

@@ -292,7 +292,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 }
 
 func TestBuild(t *testing.T) {
-	for _, engine := range []string{"ristretto", "otter"} {
+	for _, engine := range []string{"ristretto", "otter", "packed"} {
 		t.Run(engine, func(t *testing.T) { testBuild(t, engine) })
 	}
 }
@@ -330,7 +330,7 @@ func testBuild(t *testing.T, engine string) {
 		t.Errorf("Build with an ended context: %v", err)
 	}
 	c.Tiers.Memory.Capacity = 1 // each engine says so in its own name
-	if _, err := c.Build(ctx); err == nil || !strings.Contains(err.Error(), "tiers.memory") || !strings.Contains(err.Error(), strings.Replace(engine, "ristretto", "mem", 1)+"store") {
+	if _, err := c.Build(ctx); err == nil || !strings.Contains(err.Error(), "tiers.memory") || !strings.Contains(err.Error(), strings.NewReplacer("ristretto", "mem", "packed", "pack").Replace(engine)+"store") {
 		t.Errorf("Build with a tiny memory: %v", err)
 	}
 }

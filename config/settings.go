@@ -5,6 +5,14 @@ import (
 	"strings"
 )
 
+// The engines of the memory tier that a program chooses between: EngineAuto leaves
+// it to the program, and is ristretto unless that says otherwise; EnginePacked is a
+// packstore, for values that are bytes.
+const (
+	EngineAuto   = "auto"
+	EnginePacked = "packed"
+)
+
 // Setting is one value of the configuration.
 type Setting struct {
 	Path    string   // in the file: "tiers.memory.capacity"
@@ -40,7 +48,7 @@ var plainRedis = map[string]bool{"URL": true, "HOST": true, "PORT": true, "DB": 
 func memorySettings() []Setting {
 	return []Setting{
 		{Path: "tiers.memory.enabled", Default: "true", Doc: "keep decoded values in this process", parse: parseBool},
-		{Path: "tiers.memory.engine", Default: "ristretto", Doc: "ristretto or otter", parse: oneOf("ristretto", "otter")},
+		{Path: "tiers.memory.engine", Default: EngineAuto, Doc: "ristretto, otter or packed (bytes; lists its keys); auto: packed for strata serve, else ristretto", parse: oneOf(EngineAuto, "ristretto", "otter", EnginePacked)},
 		{Path: "tiers.memory.capacity", Default: "64MiB", Doc: "memory for values, keys and bookkeeping", parse: parseSize},
 		{Path: "tiers.memory.max_entry", Default: "0", Doc: "largest entry; 0: an eighth of the capacity", parse: parseSize},
 		{Path: "tiers.memory.ttl", Default: "0s", Doc: "longest stay of any entry; 0s: no bound", parse: parseDuration},

@@ -24,7 +24,10 @@
 //	strata disk snapshot TARGET     copy a store that is in use
 //	strata disk export TARGET       write the entries as Parquet, CSV or lines of JSON
 //	strata disk import SOURCE       read such entries
+//	strata bench                    measure the configured tiers, or a server
+//	strata demo                     see what a cache saves, on real prices
 //	strata doctor                   check that a configuration can work on this machine
+//	strata completion SHELL         a script by which a shell completes all this
 //	strata version
 //
 // The tiers are those of a strata.yaml (--config, $STRATA_CONFIG, or the one in

@@ -38,7 +38,7 @@ is wrong; 3 there is no such key or rule.`,
 	f.StringVar(&a.dir, "dir", "", "`directory` of the disk tier")
 	f.BoolVar(&a.json, "json", false, "print JSON")
 	c.AddCommand(a.serveCommand(), a.policyCommand(), a.configCommand(), a.getCommand(), a.setCommand(), a.delCommand(),
-		a.scanCommand(), a.ttlCommand(), a.topCommand(), a.explainCommand(), a.tagsCommand(), a.statsCommand(), a.diskCommand(), a.doctorCommand(), a.versionCommand())
+		a.scanCommand(), a.ttlCommand(), a.topCommand(), a.explainCommand(), a.tagsCommand(), a.statsCommand(), a.diskCommand(), a.benchCommand(), a.demoCommand(), a.doctorCommand(), a.versionCommand())
 	return c
 }
 

@@ -89,7 +89,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		defer runtime.KeepAlive(ballast)
 	}
 	d.stopping = ctx
-	d.cfg.Tiers.Memory.Packed = true
+	if m := &d.cfg.Tiers.Memory; m.Engine == config.EngineAuto {
+		m.Engine = config.EnginePacked // what a server holds is bytes
+	}
 	d.cfg.Logger = d.log
 	opts, err := d.options()
 	if err != nil {

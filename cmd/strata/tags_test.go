@@ -104,3 +104,21 @@ func TestStatsWatch(t *testing.T) {
 	s.fails(exitUsage, "no time between", "--dir", "d", "stats", "-w", "--every", "0s")
 	s.fails(exitUsage, "no time between", "top", "--every", "-1s", "--addr", "127.0.0.1:1")
 }
+
+// TestServeEngine: the engine of a server is packed unless the configuration names
+// another.
+func TestServeEngine(t *testing.T) {
+	s := newShell(t)
+	for engine, packed := range map[string]bool{"auto": true, "packed": true, "ristretto": false, "otter": false} {
+		s.write("strata.yaml", "tiers: {memory: {engine: "+engine+"}}\n")
+		p := startServe(t, ".")
+		s.ok("set", "k", "v", "--addr", p.addr)
+		if out := s.ok("get", "k", "--addr", p.addr); out != "v\n" {
+			t.Errorf("%s: %q", engine, out)
+		}
+		st := decode[inspect.Stats](t, s.ok("stats", "--json", "--addr", p.addr))
+		if _, ok := st.Tiers[0].Extra["log_bytes"]; ok != packed {
+			t.Errorf("%s: %+v", engine, st.Tiers[0])
+		}
+	}
+}

@@ -20,7 +20,7 @@ var layers = map[string][]string{
 	"config":           {"chain", "policy", "marshal", "notify", "observe", "store", "internal"},
 	"internal":         {"store", "internal"},
 	"internal/serve":   {"chain", "policy", "store", "internal"},
-	"cmd":              {"config", "chain", "policy", "marshal", "notify", "observe", "store", "internal"},
+	"cmd":              {"config", "chain", "policy", "marshal", "notify", "observe", "store", "internal", "examples/marketdata"},
 	"test":             {"chain", "policy", "marshal", "store", "internal"},
 	"examples":         {"config", "chain", "policy", "marshal", "notify", "observe", "store", "internal"},
 }

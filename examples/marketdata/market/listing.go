@@ -1,4 +1,4 @@
-package main
+package market
 
 // listing is where a company was listed in 2017, and its sector in the Global
 // Industry Classification Standard of that year.

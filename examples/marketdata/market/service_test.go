@@ -1,4 +1,4 @@
-package main
+package market
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 func start(t *testing.T, env map[string]string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	var out, log bytes.Buffer
-	err = run(t.Context(), args, func(name string) string { return env[name] }, &out, &log)
+	err = Main(t.Context(), args, func(name string) string { return env[name] }, &out, &log)
 	return out.String(), log.String(), err
 }
 
