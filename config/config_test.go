@@ -40,7 +40,7 @@ func parseDoc(t *testing.T, doc string, env ...string) *Config {
 func TestDefaults(t *testing.T) {
 	want := Config{
 		Tiers: Tiers{
-			Memory: Memory{Enabled: true, Engine: "ristretto", Capacity: 64 << 20},
+			Memory: Memory{Enabled: true, Engine: "auto", Capacity: 64 << 20},
 			Redis:  Redis{Enabled: true, Port: 6379, MaxValue: 512 << 20, Feed: true},
 			Disk:   Disk{Enabled: true, SegmentSize: 32 << 20, MaxValue: 64 << 20, Sync: "interval", SyncInterval: time.Second},
 		},

@@ -40,6 +40,9 @@ type conn struct {
 	tx  txn
 	sub *subscriber // not nil once something was subscribed to
 	val []byte      // a value on its way from memory
+
+	ahead    [][]byte // the request that a run of GETs ended at
+	aheadErr error
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
@@ -69,7 +72,7 @@ func (c *conn) serve() {
 		return
 	}
 	for {
-		args, ok, err := c.rd.Next()
+		args, ok, err := c.next()
 		switch {
 		case err != nil:
 			c.protocolError(err)

@@ -23,6 +23,7 @@ type Server struct {
 	topic broker
 	table table
 	pages snapshots
+	far   bool // there is more than memory
 	began time.Time
 	// looking is held by who goes through all keys for tags.
 	looking sync.Mutex
@@ -58,6 +59,7 @@ func New(c *chain.Chain, opts *Options) (*Server, error) {
 	}
 	s := &Server{opts: o, chain: c, store: c.Store(), table: newTable(), began: time.Now()}
 	s.peek = s.store.(chain.Peeker)
+	s.far = len(c.Stats().Tiers) > 1
 	s.listeners, s.conns = make(map[net.Listener]struct{}), make(map[*conn]struct{})
 	s.locks.init()
 	s.topic.init()

@@ -42,11 +42,15 @@ func (c *conn) isolated(key []byte, f func()) {
 }
 
 func get(c *conn, args [][]byte) {
-	if c.held || c.s.locks.multi.Load() == 0 { // as isolated does, without a closure
-		c.reply(c.value(args[1]))
+	if c.held || c.s.locks.multi.Load() != 0 {
+		c.isolated(args[1], func() { c.reply(c.value(args[1])) })
 		return
 	}
-	c.isolated(args[1], func() { c.reply(c.value(args[1])) })
+	if v, ok := c.near(args[1]); ok {
+		c.reply(v, true, nil)
+		return
+	}
+	c.getFar(args[1])
 }
 
 func strlen(c *conn, args [][]byte) {

@@ -31,14 +31,19 @@ func (c *conn) get(key []byte) (e store.Entry, ok bool, err error) {
 // value returns the value of key, which is good until the next command, with as
 // little ado as may be.
 func (c *conn) value(key []byte) (v []byte, ok bool, err error) {
-	if v, c.val, ok = c.s.peek.Peek(text(key), c.val[:0]); ok {
+	if v, ok = c.near(key); ok {
 		return v, true, nil
-	}
-	if cap(c.val) > maxOut {
-		c.val = nil
 	}
 	e, ok, err := c.get(key)
 	return e.Value, ok, err
+}
+
+// near is value for what memory holds, and needs no thought.
+func (c *conn) near(key []byte) (v []byte, ok bool) {
+	if v, c.val, ok = c.s.peek.Peek(text(key), c.val[:0]); !ok && cap(c.val) > maxOut {
+		c.val = nil
+	}
+	return v, ok
 }
 
 // exists reports whether key has a value.
