@@ -11,7 +11,9 @@ import (
 )
 
 // TestScale shows that reads and opening do not slow down as the store grows.
-// STRATA_BENCH_SCALE=1 runs it, with up to 10 million keys.
+// STRATA_BENCH_SCALE=1 runs it, with up to 10 million keys. Where
+// STRATA_BENCH_SCALE_DIR names a directory, the stores are left there, and are
+// used again by the next run, which then measures and no more.
 func TestScale(t *testing.T) {
 	if os.Getenv("STRATA_BENCH_SCALE") == "" {
 		t.Skip("set STRATA_BENCH_SCALE=1")
@@ -20,19 +22,11 @@ func TestScale(t *testing.T) {
 	vals := newValues(size)
 	fmt.Println("| keys | open | get into a buffer | miss | heap after open |\n|---|---|---|---|---|")
 	for _, keys := range []int{200_000, 2_000_000, 10_000_000} {
-		dir := filepath.Join(baseDir(t), fmt.Sprint(keys))
-		e := openAt(t, 0, dir, settings{})
-		buf := make([]byte, 0, keyLen)
-		if err := e.load(keys, func(i int) []byte { return keyOf(buf, i) }, func(i int) []byte { return vals.at(i, size) }); err != nil {
-			t.Fatal(err)
-		}
-		// A load leaves a segment for each 64 MiB: look at what compaction makes.
-		if err := errors.Join(e.flush(), e.close()); err != nil {
-			t.Fatal(err)
-		}
+		dir := scaleStore(t, keys, size, vals)
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
+		var e engine
 		var opened []time.Duration
 		for range 5 {
 			start := time.Now()
@@ -51,6 +45,26 @@ func TestScale(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// scaleStore returns the directory of a store of so many keys.
+func scaleStore(t *testing.T, keys, size int, vals *values) string {
+	t.Helper()
+	base := os.Getenv("STRATA_BENCH_SCALE_DIR")
+	if base == "" {
+		base = baseDir(t)
+	}
+	dir := filepath.Join(base, fmt.Sprint(keys))
+	if _, err := os.Stat(filepath.Join(dir, "complete")); err == nil {
+		return dir
+	}
+	e := openAt(t, 0, dir, settings{})
+	fill(t, 0, e, keys, size, vals)
+	// A load leaves a segment for each 64 MiB: look at what compaction makes.
+	if err := errors.Join(e.flush(), e.close(), os.WriteFile(filepath.Join(dir, "complete"), nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // measure returns the processor time of a get and a miss.

@@ -36,7 +36,7 @@ type Journal struct {
 
 	wake     chan struct{} // somebody waits; capacity 1
 	appended chan struct{} // nobody does, but there is something; capacity 1
-	done chan struct{} // closed when the writer has ended
+	done     chan struct{} // closed when the writer has ended
 
 	filesMu sync.Mutex
 	files   []file // in order; the last may be the current one
