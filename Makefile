@@ -38,6 +38,10 @@ race: test ## The same as test
 test-short: ## Run the quick tests; what needs Redis is skipped where it is absent
 	@scripts/test.sh -short
 
+.PHONY: cover
+cover: deps ## Print the coverage of every public package; fails below 85 %
+	@scripts/coverage.sh
+
 .PHONY: fmt
 fmt: ## Format the code
 	gofmt -s -w .

@@ -20,8 +20,9 @@
 //
 // # Workloads of RESULTS.md
 //
-// BenchmarkL2Hit reads what Redis has and memory has not: strata's memory keeps a
-// value for a millisecond, gocache's has no room; "without-memory" has Redis only.
+// BenchmarkL2Hit reads what Redis has: from Redis only, and behind a memory that has
+// it not, but is asked first and filled after. There, strata's and go-redis/cache's
+// memory keep a value for a millisecond, gocache's has no room.
 // BenchmarkBatch reads 100 keys in one call. BenchmarkSet writes 1 KiB in every mode;
 // where a mode leaves work to the background, "strata" is the time until the write is
 // acknowledged, and "strata-until-in-redis" includes the rest. Peers write through.

@@ -43,18 +43,25 @@ func BenchmarkL2Hit(b *testing.B) {
 	for _, size := range []int{64, 4096} {
 		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
 			s := start(b)
-			all := s.l2Hits(b, size)
-			byCallers(b, func(b *testing.B, callers int) { inTurns(b, callers, all) })
+			alone, both := s.l2Hits(b, size)
+			b.Run("tiers=redis", func(b *testing.B) {
+				byCallers(b, func(b *testing.B, callers int) { inTurns(b, callers, alone) })
+			})
+			b.Run("tiers=memory+redis", func(b *testing.B) {
+				byCallers(b, func(b *testing.B, callers int) { inTurns(b, callers, both) })
+			})
 		})
 	}
 }
 
-// l2Hits all read the same keys, each in the form that it writes itself; a memory
-// in front holds nothing for longer than it takes to ask for the other keys.
-func (s *setup) l2Hits(b *testing.B, size int) []subject {
+// l2Hits all read the same keys, each in the form that it writes itself: alone
+// from Redis; behind memory, which is asked first and filled after, but holds nothing
+// for longer than it takes to ask for the other keys.
+func (s *setup) l2Hits(b *testing.B, size int) (alone, behind []subject) {
 	b.Helper()
 	ctx, text := context.Background(), strings.Repeat("x", size)
 	grc := redis_cache.New(&redis_cache.Options{Redis: s.raw})
+	local := redis_cache.New(&redis_cache.Options{Redis: s.raw, LocalCache: redis_cache.NewTinyLFU(10_000, briefly)})
 	own, both := chain.NewCache[string](chainOf(b, s.remote, false), nil), chain.NewCache[string](chainOf(b, s.remote, true), nil)
 	b.Cleanup(func() { _ = own.Chain().Close(ctx); _ = both.Chain().Close(ctx) })
 	for _, k := range s.keys {
@@ -70,21 +77,28 @@ func (s *setup) l2Hits(b *testing.B, size int) []subject {
 	}
 	key := func(i int) string { return s.keys[i*7%len(s.keys)] }
 	g, gc := cache.New[string](redis_store.NewRedis(s.raw)), s.emptyChain(b)
-	return []subject{
-		{"strata", func(ctx context.Context, i int) error { return same(text)(both.Get(ctx, key(i))) }},
-		{"strata-without-memory", func(ctx context.Context, i int) error { return same(text)(own.Get(ctx, key(i))) }},
+	throughGRC := func(c *redis_cache.Cache) func(ctx context.Context, i int) error {
+		return func(ctx context.Context, i int) error {
+			var v string
+			err := c.Get(ctx, "grc:"+key(i), &v)
+			return same(text)(v, err)
+		}
+	}
+	alone = []subject{
+		{"strata", func(ctx context.Context, i int) error { return same(text)(own.Get(ctx, key(i))) }},
 		{"floor-go-redis", func(ctx context.Context, i int) error { return same(text)(s.raw.Get(ctx, "raw:"+key(i)).Result()) }},
 		{"floor-rueidis", func(ctx context.Context, i int) error {
 			return same(text)(s.rueidis.Do(ctx, s.rueidis.B().Get().Key("raw:"+key(i)).Build()).ToString())
 		}},
-		{"go-redis-cache", func(ctx context.Context, i int) error {
-			var v string
-			err := grc.Get(ctx, "grc:"+key(i), &v)
-			return same(text)(v, err)
-		}},
-		{"gocache", func(ctx context.Context, i int) error { return same(text)(gc.Get(ctx, "raw:"+key(i))) }},
-		{"gocache-without-memory", func(ctx context.Context, i int) error { return same(text)(g.Get(ctx, "raw:"+key(i))) }},
+		{"go-redis-cache", throughGRC(grc)},
+		{"gocache", func(ctx context.Context, i int) error { return same(text)(g.Get(ctx, "raw:"+key(i))) }},
 	}
+	behind = []subject{
+		{"strata", func(ctx context.Context, i int) error { return same(text)(both.Get(ctx, key(i))) }},
+		{"go-redis-cache", throughGRC(local)},
+		{"gocache", func(ctx context.Context, i int) error { return same(text)(gc.Get(ctx, "raw:"+key(i))) }},
+	}
+	return alone, behind
 }
 
 // same checks an answer.
