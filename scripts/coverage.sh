@@ -32,7 +32,7 @@ awk -v least="${LEAST:-85}" '
 		pkg = $1
 		sub(/\/[^\/]*$/, "", pkg)
 		sub(/^github.com\/stratacache\/strata\/?/, "", pkg)
-		if (pkg ~ /(^|\/)(internal|cmd|examples)(\/|$)/ || pkg ~ /test$/) next
+		if (pkg ~ /(^|\/)(internal|cmd|examples|test)(\/|$)/ || pkg ~ /test$/) next
 		if (!($1 in size)) { size[$1] = $2; of[$1] = pkg; total[pkg] += $2 }
 		if ($3 > 0 && !($1 in ran)) { ran[$1] = 1; run[pkg] += $2 }
 	}

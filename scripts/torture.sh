@@ -52,7 +52,7 @@ part_power() {
 # Bit flips, truncation, files that are gone, false footers, hostile Parquet.
 part_damage() {
 	t -run 'Mutations|Damage|Missing|Truncated|Bombs|FalseFooters|EveryDamage|Hostile|Planted' \
-		./store/diskstore/... ./internal/journal ./internal/frame ./marshal/...
+		./store/diskstore/... ./internal/journal ./internal/frame ./marshal ./marshal/parquet
 }
 
 # Full disks, failing syncs, read-only disks, no file descriptors, slow disks.
