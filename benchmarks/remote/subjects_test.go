@@ -112,7 +112,10 @@ type kept struct{ store.Store }
 
 func (kept) Close() error { return nil }
 
-// GetMany and Fill are what the chain would lose by the wrapping.
+// What the chain would lose by the wrapping: GetMany, Fill, and the promise of
+// Interruptible.
+func (kept) Interruptible() {}
+
 func (k kept) GetMany(ctx context.Context, keys []string) (map[string]store.Entry, error) {
 	return store.GetMany(ctx, k.Store, keys)
 }
