@@ -113,9 +113,9 @@ func (t *flights) publish(f *flight, obj any, err error) {
 func (c *Chain) rescue(fs ...*flight) { c.rescued(recover(), fs) }
 
 // rescueHere is rescue for work in a caller's goroutine that may be handed on.
-func (c *Chain) rescueHere(f *flight, handed *bool) {
+func (c *Chain) rescueHere(handed *bool, fs ...*flight) {
 	if v := recover(); v != nil || !*handed {
-		c.rescued(v, []*flight{f})
+		c.rescued(v, fs)
 	}
 }
 

@@ -11,14 +11,14 @@ import (
 )
 
 // fly does the work of the flights that a batch leads: pending writes, then one
-// call a tier, then one load. Those that a write overtook are walked for again.
-func (b *batch[V]) fly(ctx context.Context, items []*item[V]) {
-	for try := 1; len(items) > 0; try++ {
-		for _, it := range items {
-			it.try, it.again = try, false
-			it.best, it.fd, it.skip = nil, finding{}, nil
-		}
-		missing := b.round(ctx, items)
+// call a tier, then one load. Those that a write overtook are walked for again. try
+// counts the walks, from 1.
+//
+// here says that a caller walks, who must not be held: loads, and whatever is left
+// when his context ends, are returned, to be done apart from him.
+func (b *batch[V]) fly(ctx context.Context, items []*item[V], try int, here bool) (rest func(context.Context)) {
+	for ; len(items) > 0; try++ {
+		missing, left := b.round(ctx, items, try, here)
 		var due []*item[V]
 		for _, it := range items {
 			if it.due != nil {
@@ -26,15 +26,39 @@ func (b *batch[V]) fly(ctx context.Context, items []*item[V]) {
 			}
 		}
 		b.refresh(ctx, due)
-		b.loadAll(ctx, missing)
-		items = slices.DeleteFunc(items, func(it *item[V]) bool { return !it.again })
+		if left { // a tier may have been left because of that
+			open := which(items, func(it *item[V]) bool { return !it.f.down })
+			return func(ctx context.Context) { b.fly(ctx, open, 1, false) }
+		}
+		onward := func(ctx context.Context) []*item[V] {
+			b.loadAll(ctx, missing)
+			return which(items, func(it *item[V]) bool { return it.again })
+		}
+		if here && len(missing) > 0 {
+			return func(ctx context.Context) { b.fly(ctx, onward(ctx), try+1, false) }
+		}
+		items = onward(ctx)
 	}
+	return nil
 }
 
-// round is one try of fly. It returns the items that must be loaded.
-func (b *batch[V]) round(ctx context.Context, items []*item[V]) (missing []*item[V]) {
+// which returns the items that are wanted, in a slice of their own.
+func which[V any](items []*item[V], wanted func(*item[V]) bool) (some []*item[V]) {
+	for _, it := range items {
+		if wanted(it) {
+			some = append(some, it)
+		}
+	}
+	return some
+}
+
+// round is one try of fly. It returns the items that must be loaded; left says that
+// the caller, who walks, has to go.
+func (b *batch[V]) round(ctx context.Context, items []*item[V], try int, here bool) (missing []*item[V], left bool) {
 	open := make([]*item[V], 0, len(items))
 	for _, it := range items {
+		it.try, it.again, it.due = try, false, nil
+		it.best, it.fd, it.skip = nil, finding{}, nil
 		if it.held = b.c.again(it.key); b.c.settled(it.f, it.held) {
 			continue
 		}
@@ -42,21 +66,27 @@ func (b *batch[V]) round(ctx context.Context, items []*item[V]) (missing []*item
 			it.f.offer(it.held)
 		}
 		if it.try == maxWalks { // one by one, each with its lock
-			it.fd = *b.c.lookup(ctx, it.f, it.p, true, false)
+			it.fd = *b.c.lookup(ctx, it.f, it.p, true, here)
 			it.best, _ = it.fd.obj.(*object[V])
 			it.skip = b.c.chain.bytes
-		} else if b.fromPending(ctx, it) {
+		} else if b.fromPending(ctx, it, here) {
 			continue
 		}
 		open = append(open, it)
 	}
 	for _, t := range b.c.chain.bytes {
 		if len(open) == 0 {
-			return nil
+			return nil, false
 		}
-		open = b.fromTier(ctx, t, open)
+		if here && over(ctx) {
+			return nil, true
+		}
+		open = b.fromTier(ctx, t, open, here)
 	}
-	return b.finish(open)
+	if here && over(ctx) {
+		return nil, true
+	}
+	return b.finish(open), false
 }
 
 // deliver lands an item with the fresh value that was found for it, unless a write
@@ -72,11 +102,11 @@ func (b *batch[V]) deliver(it *item[V], o *object[V]) {
 }
 
 // fromPending answers an item from the writes under way, if it can.
-func (b *batch[V]) fromPending(ctx context.Context, it *item[V]) bool {
+func (b *batch[V]) fromPending(ctx context.Context, it *item[V], here bool) bool {
 	ch := b.c.chain
 	owed := ch.pending(it.p, it.key)
 	if owed.turn(it.p) > 0 { // a tier is to be asked before
-		it.fd = *b.c.lookup(ctx, it.f, it.p, false, false)
+		it.fd = *b.c.lookup(ctx, it.f, it.p, false, here)
 		it.best, _ = it.fd.obj.(*object[V])
 		it.skip = ch.bytes
 		return false
@@ -103,29 +133,29 @@ func (b *batch[V]) fromPending(ctx context.Context, it *item[V]) bool {
 
 // fromTier asks one tier for all open items that it may hold, and returns those
 // that stay open.
-func (b *batch[V]) fromTier(ctx context.Context, t *tier, items []*item[V]) []*item[V] {
-	var keys []string
-	asked := make(map[*item[V]]placed, len(items))
+func (b *batch[V]) fromTier(ctx context.Context, t *tier, items []*item[V], here bool) []*item[V] {
+	keys := make([]string, 0, len(items))
 	for _, it := range items {
+		it.at = placed{}
 		for _, p := range it.p.tiers {
 			if p.tier == t && !slices.Contains(it.skip, t) {
 				keys = append(keys, it.key)
-				asked[it] = p
+				it.at = p
 			}
 		}
 	}
 	if len(keys) == 0 {
 		return items
 	}
-	var found map[string]store.Entry
-	err := t.call(ctx, &t.reads, func(ctx context.Context) (err error) {
-		found, err = store.GetMany(ctx, t.Store, keys)
-		return err
+	found, err := readAs(ctx, t, here, func(ctx context.Context) (map[string]store.Entry, error) {
+		return store.GetMany(ctx, t.Store, keys)
 	})
+	if here && err != nil && over(ctx) {
+		return items // the caller has left: the walk will be done anew
+	}
 	open := items[:0]
 	for _, it := range items {
-		p, ok := asked[it]
-		if !ok || !b.answered(ctx, p, it, found, err) {
+		if it.at.tier == nil || !b.answered(ctx, it.at, it, found, err) {
 			open = append(open, it)
 		}
 	}

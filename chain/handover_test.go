@@ -38,15 +38,35 @@ func inBothWays(t *testing.T, test func(t *testing.T, slow *faultstore.Store, c 
 func TestWalkIsHandedOn(t *testing.T) {
 	inBothWays(t, func(t *testing.T, slow *faultstore.Store, c *chain.Chain) {
 		cache := chain.NewCache[int](c, nil)
-		noErr(t, cache.Set(t.Context(), "found", 1))
+		for _, key := range []string{"found", "a", "b", "c"} {
+			noErr(t, cache.Set(t.Context(), key, 1))
+		}
+		_, err := cache.Get(t.Context(), "found") // the first look at the barriers
+		noErr(t, err)
+		loadAll := func(_ context.Context, missing []string) (map[string]int, error) {
+			m := make(map[string]int)
+			for _, key := range missing {
+				m[key] = 1
+			}
+			return m, nil
+		}
 		calls := map[string]func(ctx context.Context) (int, error){
 			"found":  func(ctx context.Context) (int, error) { return cache.Get(ctx, "found") },
 			"loaded": func(ctx context.Context) (int, error) { return cache.GetOrLoad(ctx, "loaded", loads(1)) },
+			"found many": func(ctx context.Context) (int, error) {
+				r, err := cache.GetMany(ctx, []string{"a", "b"})
+				return least(r), err
+			},
+			"loaded many": func(ctx context.Context) (int, error) {
+				r, err := cache.GetOrLoadMany(ctx, []string{"c", "d"}, loadAll)
+				return least(r), err
+			},
 		}
 		for name, call := range calls {
+			synctest.Wait() // what the one before loaded is in the tiers
 			slow.Reset()
-			slow.Inject(faultstore.Fault{Op: faultstore.OpGet, Times: 1, Hang: true})
-			before := slow.Calls(faultstore.OpGet)
+			slow.Inject(faultstore.Fault{Op: faultstore.OpGet | faultstore.OpGetMany, Times: 1, Hang: true})
+			before := slow.Calls(faultstore.OpGet) + slow.Calls(faultstore.OpGetMany)
 			ctx, cancel := context.WithCancel(t.Context())
 			first, second := make(chan error, 1), make(chan int, 1)
 			go func() { _, err := call(ctx); first <- err }()
@@ -64,11 +84,20 @@ func TestWalkIsHandedOn(t *testing.T) {
 			if v := <-second; v != 1 {
 				t.Errorf("%s: who stayed got %d", name, v)
 			}
-			if n := slow.Calls(faultstore.OpGet) - before; n != 2 {
+			if n := slow.Calls(faultstore.OpGet) + slow.Calls(faultstore.OpGetMany) - before; n != 2 {
 				t.Errorf("%s: %d reads of the tier; want the one that was left, and one more", name, n)
 			}
 		}
 	})
+}
+
+// least returns the least value of a batch.
+func least(r chain.Results[int]) int {
+	v := 1 << 30
+	for _, x := range r {
+		v = min(v, x.Value)
+	}
+	return v
 }
 
 // Readers with little time say nothing about the tier: neither do their deadlines

@@ -78,7 +78,7 @@ func (c *Cache[V]) apart(ctx context.Context, f *flight, work func(context.Conte
 // what is left to be done, nil if f has landed.
 func (c *Cache[V]) flyHere(ctx context.Context, f *flight, p *plan, load loader[V]) (rest func(context.Context)) {
 	handed := false
-	defer c.chain.rescueHere(f, &handed)
+	defer c.chain.rescueHere(&handed, f)
 	fd, best, ok := c.search(ctx, f, p, load != nil, true)
 	switch now := fd.now(); {
 	case !ok:
@@ -106,6 +106,12 @@ func (c *Chain) detach(ctx context.Context) (context.Context, context.CancelFunc
 // meanwhile: within stale_while_revalidate at once, otherwise when the rule's soft
 // timeout has passed since the call began.
 func (c *Cache[V]) await(ctx context.Context, f *flight, p *plan, loads bool, began time.Time) (*object[V], error) {
+	select {
+	case <-f.done: // as where the caller has walked himself
+		o, _ := f.obj.(*object[V])
+		return o, f.err
+	default:
+	}
 	var soft <-chan time.Time
 	var offered <-chan struct{}
 	if loads && !p.neverStale {

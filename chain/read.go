@@ -186,16 +186,7 @@ func (c *Chain) owed(f *finding, o owed) bool {
 // ask reads key from one tier into f. It reports whether there is an entry to
 // judge; what went wrong is in f.
 func (c *Chain) ask(ctx context.Context, t placed, key string, f *finding, here bool) bool {
-	var e store.Entry
-	var err error
-	if here {
-		e, err = t.getHere(ctx, key)
-	} else {
-		err = t.call(ctx, &t.reads, func(ctx context.Context) (err error) {
-			e, err = t.Store.Get(ctx, key)
-			return err
-		})
-	}
+	e, err := readAs(ctx, t.tier, here, func(ctx context.Context) (store.Entry, error) { return t.Store.Get(ctx, key) })
 	if here && err != nil && over(ctx) {
 		return false // the caller has left: the walk will be done anew
 	}

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/stratacache/strata/store"
@@ -30,10 +31,12 @@ func (c *Cache[V]) GetOrLoadMany(ctx context.Context, keys []string, load func(c
 
 // batch is the part of a GetMany that memory could not answer.
 type batch[V any] struct {
-	c       *Cache[V]
-	load    BatchLoader[V]
-	waiting map[string]*flight // all flights that this call waits for
-	led     []*item[V]         // those that it leads
+	c     *Cache[V]
+	load  BatchLoader[V]
+	waits []*item[V] // those of which this call awaits the flight
+	led   []*item[V] // those among them that it leads
+	due   []*item[V] // were answered from memory, and are to be loaded anew
+	room  []item[V]
 }
 
 // item is one key of a batch on its way.
@@ -46,6 +49,7 @@ type item[V any] struct {
 	fd   finding
 	best *object[V]
 	skip []*tier
+	at   placed // the tier that is being asked, where this is asked for
 
 	walked moment     // before the load
 	try    int        // which walk this is
@@ -53,107 +57,141 @@ type item[V any] struct {
 	due    *object[V] // was served, and is to be loaded anew in the background
 }
 
-func (c *Cache[V]) getMany(ctx context.Context, keys []string, load BatchLoader[V]) (Results[V], error) {
-	objs, err := c.objectsOf(ctx, keys, load)
-	results := make(Results[V], len(keys))
-	for key, r := range objs {
-		v, err := c.value(r.Value, r.Err)
-		results[key] = Result[V]{Value: v, Err: err}
+// maxRoom is how many items are made at once.
+const maxRoom = 64
+
+// item returns a new item of a batch of which at most n more are to come.
+func (b *batch[V]) item(n int) *item[V] {
+	if len(b.room) == cap(b.room) {
+		b.room = make([]item[V], 0, min(n, maxRoom))
 	}
+	b.room = b.room[:len(b.room)+1]
+	return &b.room[len(b.room)-1]
+}
+
+func (c *Cache[V]) getMany(ctx context.Context, keys []string, load BatchLoader[V]) (Results[V], error) {
+	results, err := collect(ctx, c, keys, load, c.value)
 	if err != nil {
 		return results, err
 	}
 	return results, results.Err()
 }
 
-// objectsOf is GetMany before the values are handed out. The error says why
-// nothing could be asked.
-func (c *Cache[V]) objectsOf(ctx context.Context, keys []string, load BatchLoader[V]) (Results[*object[V]], error) {
-	results := make(Results[*object[V]], len(keys))
+// collect is GetMany with give to hand the values out. The error says why nothing
+// could be asked.
+func collect[V, R any](ctx context.Context, c *Cache[V], keys []string, load BatchLoader[V], give func(*object[V], error) (R, error)) (Results[R], error) {
+	results := make(Results[R], len(keys))
 	if c.chain.closed.Load() {
 		return results, store.ErrClosed
 	}
 	if ctx.Err() != nil {
 		return results, ended(ctx)
 	}
-	b := &batch[V]{c: c, load: load, waiting: make(map[string]*flight)}
-	var due []*item[V]
+	b := &batch[V]{c: c, load: load}
 	began := time.Now()
 	now := began.UnixNano()
-	for _, key := range keys {
-		if _, done := results[key]; done || b.waiting[key] != nil {
+	for i, key := range keys {
+		if _, done := results[key]; done {
 			continue
 		}
-		if o := c.peek(key); o != nil {
-			results[key] = Result[*object[V]]{Value: o}
+		r, err, waits := c.peek(key), error(nil), false
+		if r == nil {
+			r, err, waits = b.begin(key, now, len(keys)-i)
+		}
+		if waits {
+			results[key] = Result[R]{}
 			continue
 		}
-		if r, it := b.begin(key, now); it == nil {
-			results[key] = r
-		} else if it.f == nil {
-			results[key] = r
-			due = append(due, it)
-		}
+		v, err := give(r, err)
+		results[key] = Result[R]{Value: v, Err: err}
 	}
 	b.depart(ctx, b.led)
-	b.refresh(ctx, due)
-	for key, f := range b.waiting {
-		o, err := c.await(ctx, f, c.chain.plan(key), load != nil, began)
-		results[key] = Result[*object[V]]{Value: o, Err: err}
+	b.refresh(ctx, b.due)
+	for _, it := range b.waits {
+		v, err := give(c.await(ctx, it.f, it.p, load != nil, began))
+		results[it.key] = Result[R]{Value: v, Err: err}
 	}
 	return results, nil
 }
 
-// begin answers key from memory, or joins or leads a flight for it. An item
-// without a flight was answered and is due for a refresh.
-func (b *batch[V]) begin(key string, now int64) (Result[*object[V]], *item[V]) {
+// begin answers key from memory, or joins or leads a flight for it, which is then
+// to be awaited. At most more keys are to come, this one among them.
+func (b *batch[V]) begin(key string, now int64, more int) (o *object[V], err error, waits bool) {
 	c, ch := b.c, b.c.chain
 	if err := ch.check(key); err != nil {
-		return Result[*object[V]]{Err: err}, nil
+		return nil, err, false
 	}
 	p, seen := ch.plan(key), ch.hlc.Last()
 	o, due := c.inMemory(p, key, now, b.load != nil)
 	switch {
-	case o != nil && due == serving:
-		return Result[*object[V]]{Value: o}, nil
 	case o != nil && due == refreshing:
-		return Result[*object[V]]{Value: o}, &item[V]{key: key, p: p, held: o, seen: seen}
+		it := b.item(more)
+		it.key, it.p, it.held, it.seen = key, p, o, seen
+		b.due = append(b.due, it)
+		fallthrough
+	case o != nil && due == serving:
+		return o, nil, false
 	}
 	if o := c.pending(p, key, now); o != nil {
-		return Result[*object[V]]{Value: o}, nil
+		return o, nil, false
 	}
 	if ch.absent.has(key, now) {
 		ch.counts.negative.add(1)
-		return Result[*object[V]]{Err: store.ErrNotFound}, nil
+		return nil, store.ErrNotFound, false
 	}
 	f, leader := ch.flights.claim(flightKey{key, c.typ, b.load != nil}, ch)
-	b.waiting[key] = f
-	it := &item[V]{key: key, p: p, f: f}
+	it := b.item(more)
+	it.key, it.p, it.f = key, p, f
+	if b.waits == nil {
+		b.waits = make([]*item[V], 0, more)
+	}
+	b.waits = append(b.waits, it)
 	if leader {
 		b.led = append(b.led, it)
 	}
-	return Result[*object[V]]{}, it
+	return nil, nil, true
 }
 
-// depart walks and loads for the items that this call leads, apart from it: its
-// flights have other waiters.
+// depart does the work on the flights that this call leads: in the caller's own
+// goroutine as far as that may be, as for a single key.
 func (b *batch[V]) depart(ctx context.Context, items []*item[V]) {
 	if len(items) == 0 {
 		return
 	}
-	ch := b.c.chain
-	if b.load == nil && ctx.Done() == nil {
-		defer ch.rescue(flightsOf(items)...)
-		b.fly(ctx, items)
+	if b.load != nil && slices.ContainsFunc(items, func(it *item[V]) bool { return it.p.soft > 0 }) {
+		b.apart(ctx, items, func(ctx context.Context) { b.fly(ctx, items, 1, false) })
 		return
 	}
+	if b.load != nil || ctx.Done() != nil {
+		b.c.chain.work.enter()
+		defer b.c.chain.work.leave()
+	}
+	if rest := b.flyHere(ctx, items); rest != nil {
+		b.apart(ctx, items, rest)
+	}
+}
+
+// flyHere is fly in the goroutine of the caller. It returns what is left to be
+// done, nil if all flights have landed.
+func (b *batch[V]) flyHere(ctx context.Context, items []*item[V]) (rest func(context.Context)) {
+	handed := false
+	defer b.c.chain.rescueHere(&handed, flightsOf(items)...)
+	rest = b.fly(ctx, items, 1, true)
+	handed = rest != nil
+	return rest
+}
+
+// apart runs work on items in a goroutine, with a context that outlives the
+// caller's: their flights have other waiters.
+func (b *batch[V]) apart(ctx context.Context, items []*item[V], work func(context.Context)) {
+	ch := b.c.chain
 	ch.work.enter()
 	go func() {
 		defer ch.work.leave()
 		defer ch.rescue(flightsOf(items)...)
 		fctx, cancel := ch.detach(ctx)
 		defer cancel()
-		b.fly(fctx, items)
+		work(fctx)
 	}()
 }
 
@@ -174,12 +212,7 @@ func (b *batch[V]) refresh(ctx context.Context, due []*item[V]) {
 	if len(led) == 0 {
 		return
 	}
-	ch.work.enter()
-	go func() {
-		defer ch.work.leave()
-		defer ch.rescue(flightsOf(led)...)
-		fctx, cancel := ch.detach(ctx)
-		defer cancel()
+	b.apart(ctx, led, func(ctx context.Context) {
 		var renew, anew []*item[V]
 		for _, it := range led {
 			best, done := b.c.renewable(it.f, it.held, it.seen)
@@ -189,10 +222,10 @@ func (b *batch[V]) refresh(ctx context.Context, due []*item[V]) {
 				anew = append(anew, it)
 			}
 		}
-		b.foresee(fctx, renew)
-		b.loadAll(fctx, renew)
-		b.fly(fctx, anew)
-	}()
+		b.foresee(ctx, renew)
+		b.loadAll(ctx, renew)
+		b.fly(ctx, anew, 1, false)
+	})
 }
 
 func flightsOf[V any](items []*item[V]) []*flight {

@@ -165,7 +165,7 @@ func (v *view) Delete(ctx context.Context, key string) error {
 // GetMany implements store.BatchGetter.
 func (v *view) GetMany(ctx context.Context, keys []string) (map[string]store.Entry, error) {
 	found := make(map[string]store.Entry, len(keys))
-	objs, err := v.bytes.objectsOf(ctx, keys, nil)
+	objs, err := collect(ctx, v.bytes, keys, nil, func(o *object[[]byte], err error) (*object[[]byte], error) { return o, err })
 	if err != nil {
 		return found, v.fault("get", "", err)
 	}

@@ -158,43 +158,44 @@ func (t *tier) callAs(ctx context.Context, h *histogram, f func(context.Context)
 	return err
 }
 
-// getHere is Get for a caller who must not be held beyond the end of ctx. Stores
-// that do not promise that are called in a goroutine, which is left behind where
-// ctx ends, or the tier's timeout is over.
-func (t *tier) getHere(ctx context.Context, key string) (e store.Entry, err error) {
-	direct := t.prompt || ctx.Done() == nil
+// readAs calls f, which reads from t. here says that it is for a caller who must
+// not be held beyond the end of ctx. Stores that do not promise that are called in a
+// goroutine, which is left behind where ctx ends, or the tier's timeout is over.
+func readAs[R any](ctx context.Context, t *tier, here bool, f func(context.Context) (R, error)) (r R, err error) {
+	direct := !here || t.prompt || ctx.Done() == nil
 	err = t.callAs(ctx, &t.reads, func(ctx context.Context) (err error) {
 		if direct {
-			e, err = t.Store.Get(ctx, key)
+			r, err = f(ctx)
 		} else {
-			e, err = t.getApart(ctx, key)
+			r, err = readApart(ctx, t, f)
 		}
 		return err
-	}, true)
-	return e, err
+	}, here)
+	return r, err
 }
 
-func (t *tier) getApart(ctx context.Context, key string) (store.Entry, error) {
+func readApart[R any](ctx context.Context, t *tier, f func(context.Context) (R, error)) (R, error) {
 	type answer struct {
-		e   store.Entry
+		r   R
 		err error
 	}
 	done := make(chan answer, 1)
 	go func() {
 		a := answer{err: errGoexit}
 		defer func() { done <- a }()
-		var e store.Entry
+		var r R
 		err := t.guard(ctx, func(ctx context.Context) (err error) {
-			e, err = t.Store.Get(ctx, key)
+			r, err = f(ctx)
 			return err
 		})
-		a = answer{e, err}
+		a = answer{r, err}
 	}()
 	select {
 	case a := <-done:
-		return a.e, a.err
+		return a.r, a.err
 	case <-ctx.Done():
-		return store.Entry{}, ctx.Err()
+		var none R
+		return none, ctx.Err()
 	}
 }
 
