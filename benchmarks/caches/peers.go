@@ -28,12 +28,12 @@ func newRistretto[V any](tb testing.TB, entries int) *ristretto.Cache[string, V]
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(c.Close)
 	return c
 }
 
 func openRistretto[V any](tb testing.TB, cfg *Config[V]) *Cache[V] {
 	c := newRistretto[V](tb, cfg.Entries)
+	tb.Cleanup(c.Close)
 	return &Cache[V]{
 		Get: c.Get,
 		Set: func(key string, v V) error {
@@ -185,7 +185,8 @@ func openGocache[V any](tb testing.TB, cfg *Config[V]) *Cache[V] {
 	}
 	near, first := tier()
 	far, second := tier()
-	// The goroutines of the chain and of the loadable have no way to be stopped.
+	// The goroutines of the chain and of the loadable have no way to be stopped, and
+	// panic where a store that they fill is closed: it stays open.
 	c := cache.NewChain(first, second)
 	ctx := context.Background()
 	loadable := cache.NewLoadable(func(ctx context.Context, key any) (V, []gocache_store.Option, error) {
