@@ -13,6 +13,7 @@ for tool in redis-server redis-benchmark redis-cli; do
 done
 dir=$(mktemp -d)
 pids=()
+# shellcheck disable=SC2154
 trap 'for p in ${pids[@]+"${pids[@]}"}; do kill "$p" 2>/dev/null || true; done; wait; rm -rf "$dir"' EXIT
 if [ -z "${STRATA:-}" ]; then
 	STRATA=$dir/strata
@@ -48,7 +49,7 @@ median() { sort -n | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[
 once() { redis-benchmark -p "$1" -t "$2" -c 50 -P "$3" -n "$4" -r 100000 -d 16 --csv 2>/dev/null | awk -F '","' 'END {gsub(/"/, "", $2); print $2}'; }
 
 start
-for round in $(seq "$rounds"); do
+for _ in $(seq "$rounds"); do
 	for pipeline in 1 16; do
 		requests=$([ "$pipeline" = 1 ] && echo "${REQUESTS:-60000}" || echo $((${REQUESTS:-60000} * 10)))
 		for command in set get; do
