@@ -143,9 +143,9 @@ func openSharedGocache(cfg *SharedConfig) (*Shared, error) {
 		return v, nil, err
 	}, c)
 	return &Shared{
-		Get:   func(ctx context.Context, key string) (string, error) { return c.Get(ctx, "gc:"+key) },
-		Set:   func(ctx context.Context, key, value string) error { return c.Set(ctx, "gc:"+key, value) },
-		Load:  func(ctx context.Context, key string) (string, error) { return loadable.Get(ctx, "gc:"+key) },
+		Get:  func(ctx context.Context, key string) (string, error) { return c.Get(ctx, "gc:"+key) },
+		Set:  func(ctx context.Context, key, value string) error { return c.Set(ctx, "gc:"+key, value) },
+		Load: func(ctx context.Context, key string) (string, error) { return loadable.Get(ctx, "gc:"+key) },
 		// Its goroutine panics where memory is closed.
 		Close: func() { _ = client.Close() },
 	}, nil
