@@ -131,7 +131,7 @@ func prices(tb testing.TB) []int {
 // tradingDays reads the example's prices, day by day.
 func tradingDays(tb testing.TB) [][]bar {
 	tb.Helper()
-	f, err := os.Open("../../examples/marketdata/data/djia-2017.csv")
+	f, err := os.Open("../../examples/marketdata/market/data/djia-2017.csv")
 	if err != nil {
 		tb.Fatal(err)
 	}
