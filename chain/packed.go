@@ -104,13 +104,13 @@ func (v *view) setPacked(key string, e *store.Entry) bool {
 	packed := store.Packed{Value: e.Value, Epoch: c.epoch.Load(), Hot: l.fresh, Fresh: l.fresh, Expires: l.expires}
 	s := c.fences.of(key)
 	s.mu.Lock()
-	packed.Version = c.hlc.Next()
+	packed.Version = c.hlc.NextAt(now)
 	if !v.packer.PutPacked(key, packed) {
 		s.mu.Unlock()
 		return false
 	}
 	c.absent.remove(key)
-	s.at = max(s.at, c.hlc.Next())
+	s.at = max(s.at, c.hlc.Tick())
 	end := s.at
 	s.mu.Unlock()
 	c.flights.forget(key, end)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -203,6 +204,17 @@ func (g *generator) expireOptions() []string {
 	return g.repeat(g.IntN(3)*g.IntN(2), func() string { return g.one("NX", "XX", "GT", "LT", "gt", "no") })
 }
 
+// expireIn is a command with a time from now. Where that is compared with the deadline
+// that there is, it is one that nothing else has: the servers do not read their clocks
+// in the same millisecond, and one would find equal what the other does not.
+func (g *generator) expireIn(command, key, time string) []string {
+	options := g.expireOptions()
+	if slices.ContainsFunc(options, func(o string) bool { return strings.EqualFold(o, "gt") || strings.EqualFold(o, "lt") }) && len(time) < 10 && time > "1" {
+		time = strconv.Itoa(2_000_000 + g.IntN(90_000_000))
+	}
+	return cat(command, key, time, options)
+}
+
 func cat(head string, parts ...any) []string {
 	out := []string{head}
 	for _, p := range parts {
@@ -280,9 +292,9 @@ func (g *generator) sensible() []string {
 	case 27:
 		return cat("exists", g.repeat(1+g.IntN(4), g.key))
 	case 28, 29:
-		return cat("expire", key, g.seconds(), g.expireOptions())
+		return g.expireIn("expire", key, g.seconds())
 	case 30:
-		return cat("pexpire", key, g.millis(), g.expireOptions())
+		return g.expireIn("pexpire", key, g.millis())
 	case 31:
 		return cat("expireat", key, g.unixSeconds(), g.expireOptions())
 	case 32:
