@@ -150,10 +150,10 @@ func (c *Chain) keep(ctx context.Context, p *promise) error {
 	c.ledger.landed(p.rec.size)
 	s := c.fences.of(o.key)
 	s.mu.Lock()
-	if c.ledger.arrive(o.key, o.version, true) {
+	if overtaken, foreign := c.ledger.arrive(o.key, o.version, true); overtaken {
 		s.mu.Unlock()
 		c.release(o)
-		p.rec.dropMask(^uint64(0), false)
+		p.rec.dropMask(^uint64(0), foreign)
 		return nil
 	}
 	c.supersede(o, s, c.fulfil(o, p.rec))

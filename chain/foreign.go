@@ -38,6 +38,8 @@ func (c *Chain) foreignWrite(key string, version uint64) {
 	for _, t := range c.bytes { // before the lock is let go, or a flush could put an older value into memory
 		t.queue.settle(key, version)
 	}
+	c.locks.heard(key, version) // writes that have not settled yet
+	c.ledger.overtake(key, version)
 	c.absent.remove(key)
 	s.at = max(s.at, c.hlc.Next())
 	end := s.at

@@ -25,6 +25,7 @@ type keyLock struct {
 	refs  int           // holders and waiters; guarded by the shard
 	token chan struct{} // capacity 1: full while held
 	last  uint64        // highest version written while the lock lived; guarded by the token
+	news  uint64        // the same of other processes, as far as heard of; guarded by the key's stripe of the fences
 }
 
 func (l *keyLocks) shard(key string) *keyLockShard {
@@ -48,6 +49,17 @@ func (l *keyLocks) ref(key string) *keyLock {
 	}
 	k.refs++
 	return k
+}
+
+// heard tells those who hold or await the key's lock of another process's write. The
+// lock of the key's stripe is held.
+func (l *keyLocks) heard(key string, version uint64) {
+	s := l.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.locks[key]; k != nil {
+		k.news = max(k.news, version)
+	}
 }
 
 // lock takes the lock or returns ctx's error, in which case the reference is

@@ -94,8 +94,9 @@ type ack struct {
 // inFlight counts the operations of a key between their stamp and their slot, and
 // remembers the newest that got there.
 type inFlight struct {
-	n      int
-	newest uint64
+	n       int
+	newest  uint64
+	foreign uint64 // the newest that another process has announced meanwhile
 }
 
 // recordOverhead is what a record is taken to need beside its key and value.
@@ -193,19 +194,33 @@ func (l *ledger) append(o *operation, size int64) (*record, journal.Ticket, erro
 }
 
 // arrive ends an operation's time between stamp and slot. It reports whether a
-// newer one of the key was quicker.
-func (l *ledger) arrive(key string, version uint64, ok bool) (overtaken bool) {
+// newer one of the key was quicker, and whether that was another process's, which
+// is not in the journal.
+func (l *ledger) arrive(key string, version uint64, ok bool) (overtaken, foreign bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k := l.keys[key]
-	overtaken = k.newest > version
+	foreign = k.foreign > version
+	overtaken = foreign || k.newest > version
 	if ok {
 		k.newest = max(k.newest, version)
 	}
 	if k.n--; k.n == 0 {
 		delete(l.keys, key)
 	}
-	return overtaken
+	return overtaken, foreign
+}
+
+// overtake notes another process's write of key for those on their way.
+func (l *ledger) overtake(key string, version uint64) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k := l.keys[key]; k != nil {
+		k.foreign = max(k.foreign, version)
+	}
 }
 
 // drop notes that t is no longer owed the record. note says whether the journal

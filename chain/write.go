@@ -116,11 +116,18 @@ func (o *operation) stamp(version uint64) {
 }
 
 // settle makes the operation visible in memory and ends the time in which fills
-// that overlapped it are turned away. The key's lock is held, so that operations
-// settle in the order of their versions.
-func (c *Chain) settle(o *operation) {
+// that overlapped it are turned away. The key's lock, k, is held, so that operations
+// settle in the order of their versions. One that another process has overtaken
+// leaves nothing in memory and in the queues: that was announced only once.
+func (c *Chain) settle(o *operation, k *keyLock) {
 	s := c.fences.of(o.key)
 	s.mu.Lock()
+	if k.news > o.version {
+		o.obj = nil
+		for _, t := range o.plan.tiers {
+			t.queue.settle(o.key, k.news)
+		}
+	}
 	c.remember(o, s)
 	end := s.at
 	s.mu.Unlock()

@@ -149,7 +149,7 @@ func (c *Chain) writeOver(ctx context.Context, o *operation) error {
 	}
 	letGo(o.plan.tiers, o.key)
 	o.obj = nil
-	c.settle(o)
+	c.settle(o, k)
 	c.told(o)
 	if len(errs) == 0 && o.plan.durable {
 		errs = append(errs, c.ledger.sync(ctx)) // what the journal holds of the key is older

@@ -104,7 +104,7 @@ func (c *Chain) writeLockedMany(ctx context.Context, ops []*operation, be *store
 		} else {
 			last[o.key].last = o.version
 		}
-		c.settle(o)
+		c.settle(o, last[o.key])
 		c.told(o)
 	}
 	return be

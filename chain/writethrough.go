@@ -39,7 +39,7 @@ func (c *Chain) writeLocked(ctx context.Context, o *operation) error {
 	} else {
 		k.last = o.version
 	}
-	c.settle(o)
+	c.settle(o, k)
 	c.told(o)
 	return err
 }
