@@ -42,6 +42,7 @@ type Chain struct {
 	flights  flights
 	filler   *filler
 	ledger   *ledger // nil without a journal
+	keeps    bool    // set by tests only, which must notice
 	absent   *absences
 	notices  *notices // nil without a feed
 

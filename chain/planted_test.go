@@ -28,6 +28,18 @@ func TestHistoriesFindOpenFences(t *testing.T) {
 	t.Error("no history showed it")
 }
 
+// Memory's value of before a Set that waits for its flush is served.
+func TestHistoriesFindUnretiredValues(t *testing.T) {
+	for i := range 500 {
+		c := newChain(t, linearShapes()["back"](), "", &chain.Options{Pending: chain.PendingOptions{Interval: time.Microsecond}})
+		chain.BreakRetire(c)
+		if !linear(t, c, fmt.Sprint("k", i), 5, 25, true) {
+			return
+		}
+	}
+	t.Error("no history showed it")
+}
+
 // A reader who comes after a write, and joins the load that began before it, gets
 // what the write replaced.
 func TestForgottenFlights(t *testing.T) {

@@ -157,16 +157,23 @@ func (c *Chain) supersede(o *operation, s *stripe, was prior) {
 	case o.obj == nil || !o.plan.memory || o.deleted:
 		c.dropMemory(o.key)
 	case was.obj != nil && s.fill < was.version:
-		was.obj.retire() // memory has nothing else: that of before was retired by the last Set
+		c.retire(was.obj) // memory has nothing else: that of before was retired by the last Set
 	default:
 		obj, ok := c.memory.objects.GetObject(o.key)
 		if h, is := obj.(held); is {
-			h.retire()
+			c.retire(h)
 		} else if ok {
 			c.dropMemory(o.key)
 		}
 	}
 	c.raise(o, s)
+}
+
+// retire ends the time in which memory may serve h.
+func (c *Chain) retire(h held) {
+	if !c.keeps {
+		h.retire()
+	}
 }
 
 // dropMemory removes key from memory.
