@@ -124,3 +124,35 @@ func BenchmarkHerd(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkHerdFloor is what BenchmarkHerd costs without a cache: the same goroutines
+// and the same sleep. A caller of its own key has a goroutine that sleeps and hands
+// the value over; all callers of one key wait for a channel that is closed.
+func BenchmarkHerdFloor(b *testing.B) {
+	nap := func(done chan struct{}) {
+		time.Sleep(20 * time.Millisecond)
+		close(done)
+	}
+	for _, herd := range []struct{ goroutines, keys int }{{1000, 1}, {200, 200}} {
+		b.Run(fmt.Sprintf("goroutines=%d/keys=%d", herd.goroutines, herd.keys), func(b *testing.B) {
+			for b.Loop() {
+				var wg sync.WaitGroup
+				loads := make([]struct {
+					once sync.Once
+					done chan struct{}
+				}, herd.keys)
+				for i := range loads {
+					loads[i].done = make(chan struct{})
+				}
+				for i := range herd.goroutines {
+					wg.Go(func() {
+						l := &loads[i%herd.keys]
+						l.once.Do(func() { go nap(l.done) })
+						<-l.done
+					})
+				}
+				wg.Wait()
+			}
+		})
+	}
+}

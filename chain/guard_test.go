@@ -172,3 +172,43 @@ func TestUseAfterClose(t *testing.T) {
 	}
 	c.Stats()
 }
+
+// A load has the values of its caller's context but not its end; it ends with the
+// chain, whose word for that is the cause, and when it has returned.
+func TestLoadContext(t *testing.T) {
+	type mark struct{}
+	c := newChain(t, two(newObjects(10), newMap()), "", nil)
+	cache := chain.NewCache[string](c, nil)
+	ctx, leave := context.WithCancel(context.WithValue(context.Background(), mark{}, "caller's"))
+	begun, released := make(chan context.Context, 1), make(chan struct{})
+	_, err := cache.GetOrLoad(ctx, "returned", func(ctx context.Context, _ string) (string, error) {
+		begun <- ctx
+		return "v", nil
+	})
+	noErr(t, err)
+	if lctx := <-begun; lctx.Err() == nil {
+		t.Error("the context of a load that has returned has not ended")
+	}
+	go func() {
+		_, _ = cache.GetOrLoad(ctx, "k", func(ctx context.Context, _ string) (string, error) {
+			begun <- ctx
+			<-released
+			return "", errBoom
+		})
+	}()
+	lctx := <-begun
+	leave()
+	if v := lctx.Value(mark{}); v != "caller's" || lctx.Err() != nil {
+		t.Errorf("a load whose caller has left: value %v, %v", v, lctx.Err())
+	}
+	child, cancel := context.WithCancel(lctx)
+	defer cancel()
+	closing, stop := context.WithCancel(context.Background())
+	stop()
+	_ = c.Close(closing)
+	<-child.Done()
+	if cause := context.Cause(child); !errors.Is(cause, store.ErrClosed) {
+		t.Errorf("cause of a load's end with the chain: %v", cause)
+	}
+	close(released)
+}

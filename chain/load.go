@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -23,8 +24,7 @@ func (c *Cache[V]) refresh(ctx context.Context, p *plan, key string, load loader
 	go func() {
 		defer ch.work.leave()
 		defer ch.rescue(f)
-		fctx, cancel := ch.detach(ctx)
-		defer cancel()
+		fctx := ch.detach(ctx)
 		best, done := c.renewable(f, o, seen)
 		switch {
 		case done:
@@ -110,11 +110,13 @@ func (f *flight) begin(c *Chain) moment {
 // place among the MaxLoads until it returns. what names the load in errors.
 func guarded[R any](ctx context.Context, ch *Chain, what string, hard time.Duration, load func(context.Context) (R, error)) (R, error) {
 	var zero R
+	var cancel context.CancelFunc
 	if hard > 0 {
-		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, hard)
-		defer cancel()
+	} else {
+		ctx, cancel = context.WithCancel(ctx)
 	}
+	defer cancel()
 	select {
 	case ch.loading <- struct{}{}:
 	case <-ctx.Done():
@@ -164,6 +166,7 @@ func (c *Cache[V]) loaded(ctx context.Context, f *flight, p *plan, res Loaded[V]
 		defer c.chain.flights.remove(f)
 	}
 	if e, ok := c.accept(f, p, res.Value, res.WriteOptions, took); ok {
+		runtime.Gosched() // those who wait go on before the tiers are filled
 		c.chain.fillTiers(ctx, &promotion{key: f.key, entry: e, stamp: f.since, to: p.fillable(fd), right: f.right}, fd.replace)
 	}
 }

@@ -68,9 +68,7 @@ func (c *Cache[V]) apart(ctx context.Context, f *flight, work func(context.Conte
 	go func() {
 		defer c.chain.work.leave()
 		defer c.chain.rescue(f)
-		fctx, cancel := c.chain.detach(ctx)
-		defer cancel()
-		work(fctx)
+		work(c.chain.detach(ctx))
 	}()
 }
 
@@ -95,52 +93,63 @@ func (c *Cache[V]) flyHere(ctx context.Context, f *flight, p *plan, load loader[
 	return rest
 }
 
-// detach returns a context with the values of ctx that ends with the chain.
-func (c *Chain) detach(ctx context.Context) (context.Context, context.CancelFunc) {
-	dctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(c.ctx, func() { cancel(store.ErrClosed) })
-	return dctx, func() { stop(); cancel(nil) }
+// detached has the values of a caller's context, and ends with the chain.
+type detached struct {
+	context.Context // the chain's
+	values          context.Context
 }
+
+// Value asks the chain's context first, which has no values but the one by which
+// package context knows its own kind: contexts derived from a detached one are then
+// ended without a goroutine each, and have the chain's cause.
+func (d detached) Value(key any) any {
+	if v := d.Context.Value(key); v != nil {
+		return v
+	}
+	return d.values.Value(key)
+}
+
+// detach returns a context with the values of ctx that ends with the chain.
+func (c *Chain) detach(ctx context.Context) context.Context { return detached{c.ctx, ctx} }
 
 // await waits for f, for the end of ctx, or for a stale value that may be served
 // meanwhile: within stale_while_revalidate at once, otherwise when the rule's soft
 // timeout has passed since the call began.
 func (c *Cache[V]) await(ctx context.Context, f *flight, p *plan, loads bool, began time.Time) (*object[V], error) {
-	select {
-	case <-f.done: // as where the caller has walked himself
-		o, _ := f.obj.(*object[V])
-		return o, f.err
-	default:
-	}
+	next, late := f.done, false
 	var soft <-chan time.Time
-	var offered <-chan struct{}
 	if loads && !p.neverStale {
-		offered = f.offered
-		if p.soft > 0 {
+		next = f.news
+		if p.soft > 0 && !f.landed() {
 			t := time.NewTimer(p.soft - time.Since(began))
 			defer t.Stop()
 			soft = t.C
 		}
 	}
-	late := false
-	for {
-		select {
-		case <-f.done:
-			o, _ := f.obj.(*object[V])
-			return o, f.err
-		case <-ctx.Done():
-			return nil, ended(ctx)
-		case <-soft:
-			soft, late = nil, true
-		case <-offered:
-			offered = nil
+	for !f.landed() {
+		if ctx.Done() == nil && soft == nil {
+			<-next // without a select, which is dearer to wake
+		} else {
+			select {
+			case <-next:
+			case <-ctx.Done():
+				return nil, ended(ctx)
+			case <-soft:
+				soft, late = nil, true
+			}
 		}
 		o, _ := f.stale.Load().(*object[V])
-		if now := time.Now().UnixNano(); o != nil && now < o.expires && (late || p.servesStale(now, o.deadlines(), p.swr)) {
+		if o == nil || f.landed() {
+			continue
+		}
+		if now := time.Now().UnixNano(); now < o.expires && (late || p.servesStale(now, o.deadlines(), p.swr)) {
 			c.countStale(f.key)
 			return o, nil
 		}
+		next = f.done // there is no other news
 	}
+	o, _ := f.obj.(*object[V])
+	return o, f.err
 }
 
 // maxWalks is how often a walk that a write overtook is begun anew before the

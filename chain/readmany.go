@@ -189,9 +189,7 @@ func (b *batch[V]) apart(ctx context.Context, items []*item[V], work func(contex
 	go func() {
 		defer ch.work.leave()
 		defer ch.rescue(flightsOf(items)...)
-		fctx, cancel := ch.detach(ctx)
-		defer cancel()
-		work(fctx)
+		work(ch.detach(ctx))
 	}()
 }
 
