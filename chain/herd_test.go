@@ -27,7 +27,10 @@ func (s *crowded) enter(key string) {
 		s.calls.Add(1)
 	}
 	n := s.now.Add(1)
-	for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
+	for most := s.most.Load(); n > most; most = s.most.Load() {
+		if s.most.CompareAndSwap(most, n) {
+			break
+		}
 	}
 	time.Sleep(time.Millisecond)
 }

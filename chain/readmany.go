@@ -94,9 +94,9 @@ func collect[V, R any](ctx context.Context, c *Cache[V], keys []string, load Bat
 		if _, done := results[key]; done {
 			continue
 		}
-		r, err, waits := c.peek(key), error(nil), false
+		r, waits, err := c.peek(key), false, error(nil)
 		if r == nil {
-			r, err, waits = b.begin(key, now, len(keys)-i)
+			r, waits, err = b.begin(key, now, len(keys)-i)
 		}
 		if waits {
 			results[key] = Result[R]{}
@@ -116,10 +116,10 @@ func collect[V, R any](ctx context.Context, c *Cache[V], keys []string, load Bat
 
 // begin answers key from memory, or joins or leads a flight for it, which is then
 // to be awaited. At most more keys are to come, this one among them.
-func (b *batch[V]) begin(key string, now int64, more int) (o *object[V], err error, waits bool) {
+func (b *batch[V]) begin(key string, now int64, more int) (o *object[V], waits bool, err error) {
 	c, ch := b.c, b.c.chain
 	if err := ch.check(key); err != nil {
-		return nil, err, false
+		return nil, false, err
 	}
 	p, seen := ch.plan(key), ch.hlc.Last()
 	o, due := c.inMemory(p, key, now, b.load != nil)
@@ -130,14 +130,14 @@ func (b *batch[V]) begin(key string, now int64, more int) (o *object[V], err err
 		b.due = append(b.due, it)
 		fallthrough
 	case o != nil && due == serving:
-		return o, nil, false
+		return o, false, nil
 	}
 	if o := c.pending(p, key, now); o != nil {
-		return o, nil, false
+		return o, false, nil
 	}
 	if ch.absent.has(key, now) {
 		ch.counts.negative.add(1)
-		return nil, store.ErrNotFound, false
+		return nil, false, store.ErrNotFound
 	}
 	f, leader := ch.flights.claim(flightKey{key, c.typ, b.load != nil}, ch)
 	it := b.item(more)
@@ -149,7 +149,7 @@ func (b *batch[V]) begin(key string, now int64, more int) (o *object[V], err err
 	if leader {
 		b.led = append(b.led, it)
 	}
-	return nil, nil, true
+	return nil, true, nil
 }
 
 // depart does the work on the flights that this call leads: in the caller's own

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -100,7 +101,7 @@ func start(tb testing.TB, o orders) *process {
 // read returns the loads that the process had to do for its last order.
 func (p *process) read() (int64, error) {
 	if !p.out.Scan() {
-		return 0, fmt.Errorf("the other process is gone: %v", p.out.Err())
+		return 0, fmt.Errorf("the other process is gone: %w", errors.Join(io.ErrUnexpectedEOF, p.out.Err()))
 	}
 	word, text, _ := strings.Cut(p.out.Text(), " ")
 	if word != "loads" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"math/bits"
 	"math/rand/v2"
 	"sync"
@@ -99,7 +100,7 @@ func (b *bench) measure(ctx context.Context, p *progress, f func(*rand.Rand) err
 	}
 	wg.Wait()
 	took := time.Since(began)
-	if err := context.Cause(ctx); err != nil && err != errOver {
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, errOver) {
 		return benchResult{}, err
 	}
 	us := func(d time.Duration) float64 { return float64(d) / 1000 }

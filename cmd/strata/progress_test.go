@@ -54,7 +54,7 @@ func TestProgress(t *testing.T) {
 		}
 	})
 	// Where errors are no terminal there is none, and it may be used all the same.
-	var p *progress = (&app{err: &lockedText{}}).begin("x", 1, amount)
+	p := (&app{err: &lockedText{}}).begin("x", 1, amount)
 	if p.add(1); p != nil {
 		t.Error("there is a bar without a terminal")
 	}

@@ -52,7 +52,7 @@ func newAPI(delay time.Duration) (*API, error) {
 func (a *API) Calls() int64 { return a.calls.Load() }
 
 // Gaps counts the empty cells of the service's file.
-func (a *API) Gaps() gaps { return a.prices.gaps }
+func (a *API) Gaps() Gaps { return a.prices.gaps }
 
 // Symbols returns all that the service knows, sorted. It is no call: a client
 // has its list of symbols in its settings.

@@ -17,11 +17,11 @@ var header = []string{"Date", "Open", "High", "Low", "Close", "Volume", "Name"}
 // prices are the rows of a price file.
 type prices struct {
 	bars map[string][]Bar // by symbol, in the order of their dates
-	gaps gaps
+	gaps Gaps
 }
 
-// gaps counts what a price file lacks.
-type gaps struct {
+// Gaps counts what a price file lacks.
+type Gaps struct {
 	Rows  int `json:"rows"`  // rows with at least one empty cell
 	Cells int `json:"cells"` // empty cells
 }

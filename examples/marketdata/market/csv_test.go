@@ -27,7 +27,7 @@ func TestReadCSVShippedFile(t *testing.T) {
 		t.Errorf("%d rows, want all 7781 of the file", rows)
 	}
 	// Counted with awk: NR>1 && /,,/ for the rows.
-	if want := (gaps{Rows: 24, Cells: 52}); p.gaps != want {
+	if want := (Gaps{Rows: 24, Cells: 52}); p.gaps != want {
 		t.Errorf("gaps = %+v, want %+v", p.gaps, want)
 	}
 }
@@ -51,7 +51,7 @@ func TestReadCSVKeepsRowsWithGaps(t *testing.T) {
 	if !math.IsNaN(b.Open) || !math.IsNaN(b.High) || b.Low != 1.5 || b.Close != 2.5 || b.Volume != 20 || b.Unknown != 2 {
 		t.Errorf("bar with gaps = %+v", b)
 	}
-	if want := (gaps{Rows: 1, Cells: 2}); p.gaps != want {
+	if want := (Gaps{Rows: 1, Cells: 2}); p.gaps != want {
 		t.Errorf("gaps = %+v, want %+v", p.gaps, want)
 	}
 }
