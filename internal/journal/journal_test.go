@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -475,30 +477,40 @@ func FuzzParseEntry(f *testing.F) {
 // The goroutine that writes rests between records that nobody waits for, and not
 // from those who wait.
 func TestWriterRests(t *testing.T) {
-	writes := 0
-	var mu sync.Mutex
-	counted := vfs.Faulty(vfs.Mem(), func(c vfs.Call) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if c.Op == vfs.OpWrite {
-			writes++
-		}
-		return nil
-	})
-	const records = 1000
-	j, _, _ := open(t, counted, Options{Sync: SyncNever})
-	start := time.Now()
-	for range records {
+	synctest.Test(t, func(t *testing.T) { // where appending takes no time
+		var writes atomic.Int64
+		counted := vfs.Faulty(vfs.Mem(), func(c vfs.Call) error {
+			if c.Op == vfs.OpWrite {
+				writes.Add(1)
+			}
+			return nil
+		})
+		j, _, _ := open(t, counted, Options{Sync: SyncNever})
 		add(t, j, "record")
-	}
-	appended := time.Since(start)
-	if err := j.Drain(ctx); err != nil {
-		t.Fatal(err)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	// One each time it wakes, one for Drain, and those that make the file.
-	if most := int(appended/restFor) + 20; writes > most {
-		t.Errorf("%d records took %d writes in %v", records, writes, appended)
-	}
+		synctest.Wait() // it is written, and the goroutine rests
+		before := writes.Load()
+		for range 1000 {
+			add(t, j, "record")
+		}
+		synctest.Wait()
+		if n := writes.Load() - before; n != 0 {
+			t.Errorf("%d writes while it was to rest", n)
+		}
+		time.Sleep(restFor)
+		synctest.Wait()
+		if n := writes.Load() - before; n < 1 || n > 2 {
+			t.Errorf("%d writes of 1000 records after the rest", n)
+		}
+		add(t, j, "record")
+		start := time.Now()
+		if err := j.Drain(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(start); d != 0 {
+			t.Errorf("Drain waited %v", d)
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
