@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -23,6 +24,24 @@ type notices struct {
 	cursor string
 
 	published, applied, missed, failures counter
+	following                            atomic.Bool
+}
+
+// FeedStats are the counters of a chain's Feed.
+type FeedStats struct {
+	Following bool   // the position in the feed is known, and the connection has not failed since
+	Pending   int    // changes of this process that are yet to be published
+	Published uint64 // changes that were
+	Applied   uint64 // changes of other processes that were carried out here
+	Missed    uint64 // times that all this process held became suspect; the first is when it begins to follow
+	Failures  uint64 // failed calls of Publish and Follow
+}
+
+func (n *notices) stats() FeedStats {
+	return FeedStats{
+		Following: n.following.Load(), Pending: n.pending(), Published: n.published.load(), Applied: n.applied.load(),
+		Missed: n.missed.load(), Failures: n.failures.load(),
+	}
 }
 
 // maxNotices bounds the changes that wait to be published; beyond it the others
@@ -132,6 +151,7 @@ func (n *notices) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := n.feed.Follow(ctx, n.at(), n.apply)
+		n.following.Store(false)
 		if ctx.Err() != nil {
 			return
 		}
@@ -173,6 +193,7 @@ func (n *notices) apply(news store.News) {
 	n.mu.Lock()
 	n.cursor = news.Cursor
 	n.mu.Unlock()
+	n.following.Store(true)
 }
 
 // save stores the cursor now and then until stop closes, and a last time then.

@@ -234,10 +234,19 @@ func TestFeedGapMakesSuspect(t *testing.T) {
 		must(t, a.Set(ctx, "changed", "new"))
 		must(t, a.Delete(ctx, "deleted"))
 		time.Sleep(time.Second)
+		if f := b.Chain().Stats().Feed; f.Following || f.Failures == 0 || f.Missed != 1 || f.Applied != 3 {
+			t.Errorf("counters of a feed that is cut off: %+v", f)
+		}
+		if f := a.Chain().Stats().Feed; !f.Following || f.Failures != 0 || f.Published != 5 || f.Pending != 0 {
+			t.Errorf("counters of the other: %+v", f)
+		}
 		w.trim()
 		before := redis.Reads("same")
 		b.port.cut(false)
 		time.Sleep(10 * time.Second)
+		if f := b.Chain().Stats().Feed; !f.Following || f.Missed != 2 {
+			t.Errorf("counters of a feed that is back: %+v", f)
+		}
 		if n := redis.Reads("same") - before; n != 0 {
 			t.Errorf("the gap alone caused %d reads of the shared tier; want 0 until somebody asks", n)
 		}

@@ -35,6 +35,7 @@ type Stats struct {
 	QueueFull    uint64 // write-backs that found their queue full
 	Negatives    int    // keys remembered as not found
 	Journal      JournalStats
+	Feed         FeedStats // zero without Options.Feed
 	// Rules are the counters of each rule, in the order of the policies, and at last
 	// those of the keys that no rule matches.
 	Rules []RuleStats
@@ -130,6 +131,9 @@ func (c *Chain) Stats() Stats {
 	s.Rules = append(s.Rules, c.unruled.ruleStats())
 	if c.ledger != nil {
 		s.Journal = c.ledger.stats()
+	}
+	if c.notices != nil {
+		s.Feed = c.notices.stats()
 	}
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stratacache/strata/chain"
 	"github.com/stratacache/strata/internal/redistest"
@@ -20,7 +21,8 @@ func TestFlushAllIsOneRefillAKey(t *testing.T) {
 	const keys, readers = 200, 16
 	s, ctx := redistest.Start(t), context.Background()
 	cfg := redisstore.Config{Addrs: []string{s.Addr}}
-	old := fed(t, cfg, false)
+	const patience = 3 * time.Second // no fill is given up for want of a processor
+	old := fedWithin(t, cfg, false, patience)
 	writer := chain.NewCache[string](old, nil)
 	for i := range keys {
 		if err := writer.Set(ctx, fmt.Sprint("k", i), "v"); err != nil {
@@ -30,7 +32,12 @@ func TestFlushAllIsOneRefillAKey(t *testing.T) {
 	s.Do(t, "FLUSHALL")
 	s.Do(t, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 	var loads [keys]atomic.Int64
-	for _, c := range []*chain.Chain{fed(t, cfg, false), old} {
+	fresh := fedWithin(t, cfg, false, patience)
+	// What is loaded before a process follows the feed is suspect when it does.
+	for !fresh.Stats().Feed.Following {
+		time.Sleep(time.Millisecond)
+	}
+	for _, c := range []*chain.Chain{fresh, old} {
 		cache := chain.NewCache[string](c, nil)
 		var wg sync.WaitGroup
 		for range readers {

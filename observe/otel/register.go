@@ -50,6 +50,13 @@ func ruleFigures() []figure {
 	}
 }
 
+func flag(set bool) float64 {
+	if set {
+		return 1
+	}
+	return 0
+}
+
 func chainFigures() []figure {
 	return []figure{
 		{"strata.misses", "{read}", "Reads for which no tier had a fresh value.", true, func(s *chain.Stats) float64 { return float64(s.Misses) }, nil, nil, nil},
@@ -64,6 +71,13 @@ func chainFigures() []figure {
 		{"strata.queue_full", "{write}", "Write-backs that found their queue full.", true, func(s *chain.Stats) float64 { return float64(s.QueueFull) }, nil, nil, nil},
 		{"strata.journal.bytes", "By", "Size of the journal of durable writes.", false, func(s *chain.Stats) float64 { return float64(s.Journal.Bytes) }, nil, nil, nil},
 		{"strata.journal.records", "{write}", "Durable writes that a tier has yet to take.", false, func(s *chain.Stats) float64 { return float64(s.Journal.Records) }, nil, nil, nil},
+		{"strata.journal.failed", "1", "1 while the journal takes no writes.", false, func(s *chain.Stats) float64 { return flag(s.Journal.Err != nil) }, nil, nil, nil},
+		{"strata.feed.following", "1", "1 while changes of other processes arrive; always 0 without a feed.", false, func(s *chain.Stats) float64 { return flag(s.Feed.Following) }, nil, nil, nil},
+		{"strata.feed.pending", "{change}", "Changes that other processes are yet to be told of.", false, func(s *chain.Stats) float64 { return float64(s.Feed.Pending) }, nil, nil, nil},
+		{"strata.feed.published", "{change}", "Changes that other processes were told of.", true, func(s *chain.Stats) float64 { return float64(s.Feed.Published) }, nil, nil, nil},
+		{"strata.feed.applied", "{change}", "Changes of other processes that were carried out.", true, func(s *chain.Stats) float64 { return float64(s.Feed.Applied) }, nil, nil, nil},
+		{"strata.feed.missed", "{time}", "Times that all this process held became suspect, the start included.", true, func(s *chain.Stats) float64 { return float64(s.Feed.Missed) }, nil, nil, nil},
+		{"strata.feed.failures", "{call}", "Calls of the feed that failed.", true, func(s *chain.Stats) float64 { return float64(s.Feed.Failures) }, nil, nil, nil},
 		{"strata.negative_entries", "{key}", "Keys remembered as not found.", false, func(s *chain.Stats) float64 { return float64(s.Negatives) }, nil, nil, nil},
 	}
 }
