@@ -224,11 +224,13 @@ func TestFeedGapMakesSuspect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, w, redis := context.Background(), &wire{}, newMap()
 		a, b := startProcess(t, w, 1, redis, newMap()), startProcess(t, w, 2, redis, newMap())
+		synctest.Wait() // both follow
 		for _, key := range []string{"changed", "deleted", "same"} {
 			must(t, a.Set(ctx, key, "old"))
 			b.want(t, key, "old")
 		}
 		must(t, b.Chain().Flush(ctx))
+		synctest.Wait() // all is told
 		b.port.cut(true)
 		time.Sleep(time.Second)
 		must(t, a.Set(ctx, "changed", "new"))
