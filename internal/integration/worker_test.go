@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(redistest.Main(m).Run())
+	redistest.Main(m)
 }
 
 type quiet struct{}

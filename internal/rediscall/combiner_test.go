@@ -9,12 +9,11 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"github.com/stratacache/strata/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(redistest.Main(m)) }
+func TestMain(m *testing.M) { redistest.Main(m) }
 
 func TestCombinedCallsGetTheirOwnReplies(t *testing.T) {
 	const goroutines, rounds = 64, 100

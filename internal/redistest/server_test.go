@@ -7,15 +7,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
 	if os.Getenv("REDISTEST_ORPHAN") == "1" {
 		orphan()
 	}
-	goleak.VerifyTestMain(Main(m))
+	Main(m)
 }
 
 func TestStartAnswersAndPersistsNothing(t *testing.T) {

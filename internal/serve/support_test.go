@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/stratacache/strata/chain"
 	"github.com/stratacache/strata/internal/redistest"
 	"github.com/stratacache/strata/internal/serve"
@@ -23,7 +21,7 @@ import (
 	"github.com/stratacache/strata/store/packstore"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(redistest.Main(m)) }
+func TestMain(m *testing.M) { redistest.Main(m) }
 
 // shape is what a server under test is made of.
 type shape struct {

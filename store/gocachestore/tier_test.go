@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) {
 	redis.SetLogger(quiet{})
 	// gocache's chain has no Close, so its goroutine stays.
-	goleak.VerifyTestMain(redistest.Main(m),
+	redistest.Main(m,
 		goleak.IgnoreAnyFunction("github.com/eko/gocache/lib/v4/cache.(*ChainCache[...]).setter"))
 }
 
