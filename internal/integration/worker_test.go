@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	redistest.Main(m)
+	redistest.VerifyMain(m)
 }
 
 type quiet struct{}

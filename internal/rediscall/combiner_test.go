@@ -13,7 +13,7 @@ import (
 	"github.com/stratacache/strata/internal/redistest"
 )
 
-func TestMain(m *testing.M) { redistest.Main(m) }
+func TestMain(m *testing.M) { redistest.VerifyMain(m) }
 
 func TestCombinedCallsGetTheirOwnReplies(t *testing.T) {
 	const goroutines, rounds = 64, 100

@@ -45,14 +45,20 @@ func Shared(t testing.TB) *Server {
 // Prefix returns a key prefix that no other test of this process uses.
 func Prefix() string { return fmt.Sprintf("t%d:", shared.spaces.Add(1)) }
 
-// Main runs the tests of a package, stops the shared server and fails if there are
-// goroutines left:
+// Tests runs the tests of a package, as *testing.M does.
+type Tests interface{ Run() int }
+
+// Main wraps m so that the shared server is stopped after the tests.
+func Main(m Tests) Tests { return stopper{m} }
+
+// VerifyMain runs the tests of a package, stops the shared server and fails if there
+// are goroutines left:
 //
-//	func TestMain(m *testing.M) { redistest.Main(m) }
+//	func TestMain(m *testing.M) { redistest.VerifyMain(m) }
 //
 // Goroutines that end by themselves, but later than goleak waits, are let go.
-func Main(m goleak.TestingM, opts ...goleak.Option) {
-	goleak.VerifyTestMain(stopper{m}, append(opts,
+func VerifyMain(m Tests, opts ...goleak.Option) {
+	goleak.VerifyTestMain(Main(m), append(opts,
 		// A toxiproxy link that was cut with data in it leaves it behind.
 		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),
 		// go-redis's probe of a server that was away sees once a second whether its pool
@@ -60,7 +66,7 @@ func Main(m goleak.TestingM, opts ...goleak.Option) {
 		goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))...)
 }
 
-type stopper struct{ m goleak.TestingM }
+type stopper struct{ m Tests }
 
 func (s stopper) Run() int {
 	code := s.m.Run()

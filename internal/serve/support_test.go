@@ -21,7 +21,7 @@ import (
 	"github.com/stratacache/strata/store/packstore"
 )
 
-func TestMain(m *testing.M) { redistest.Main(m) }
+func TestMain(m *testing.M) { redistest.VerifyMain(m) }
 
 // shape is what a server under test is made of.
 type shape struct {

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(quiet{})
-	redistest.Main(m)
+	redistest.VerifyMain(m)
 }
 
 // quiet drops go-redis's log: broken connections are what some tests are for.

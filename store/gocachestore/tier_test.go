@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) {
 	redis.SetLogger(quiet{})
 	// gocache's chain has no Close, so its goroutine stays.
-	redistest.Main(m,
+	redistest.VerifyMain(m,
 		goleak.IgnoreAnyFunction("github.com/eko/gocache/lib/v4/cache.(*ChainCache[...]).setter"))
 }
 

@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(quiet{})
-	redistest.Main(m)
+	redistest.VerifyMain(m)
 }
 
 // quiet drops go-redis's log: servers that are down are what some tests are for.
