@@ -280,26 +280,32 @@ func TestShutdown(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
-	var wg sync.WaitGroup
+	var wg, busy sync.WaitGroup
 	for i := range 8 {
 		cl := dial(t, ln.Addr().String())
+		busy.Add(1)
 		wg.Go(func() {
-			// Every write that was acknowledged is there afterwards.
-			for n := 0; ; n++ {
-				if _, err := cl.nc.Write(request("set", fmt.Sprint("k", i), fmt.Sprint(n))); err != nil {
-					return
+			key := fmt.Sprint("k", i)
+			cl.want("+OK", "set", key, "0")
+			busy.Done()
+			// Every write that was acknowledged is there afterwards, and none that was not sent.
+			for n := 1; ; n++ {
+				_, err := cl.nc.Write(request("set", key, fmt.Sprint(n)))
+				if err == nil {
+					_, err = readValue(cl.rd)
 				}
-				if _, err := readValue(cl.rd); err != nil {
-					got, gerr := c.Store().Get(context.Background(), fmt.Sprint("k", i))
-					if gerr != nil || n > 0 && string(got.Value) != fmt.Sprint(n-1) && string(got.Value) != fmt.Sprint(n) {
-						t.Errorf("after %d writes: %q, %v", n, got.Value, gerr)
-					}
-					return
+				if err == nil {
+					continue
 				}
+				got, gerr := c.Store().Get(context.Background(), key)
+				if gerr != nil || string(got.Value) != fmt.Sprint(n-1) && string(got.Value) != fmt.Sprint(n) {
+					t.Errorf("after %d writes: %q, %v", n, got.Value, gerr)
+				}
+				return
 			}
 		})
 	}
-	time.Sleep(50 * time.Millisecond)
+	busy.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {

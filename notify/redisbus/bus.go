@@ -21,7 +21,9 @@ type Options struct {
 	Prefix string
 	// Probe is how long a subscription's connection may be silent before the
 	// subscription sends itself a message; when that does not come within the
-	// same time, the connection is replaced. 0 means DefaultProbe.
+	// same time, the connection is replaced. A new connection on which Redis does
+	// not confirm the subscription within that time, or a second if that is more,
+	// is given up. 0 means DefaultProbe.
 	Probe time.Duration
 	// OnError is told of each failure of a subscription's connection, before it
 	// is tried again. It must not block. Nil: failures show only as missed

@@ -22,6 +22,10 @@ const (
 	lastPause  = 2 * time.Second
 )
 
+// leastPatience is how long a subscription is waited for at least: Probe may be
+// shorter than a round trip on a bad day.
+const leastPatience = time.Second
+
 // errSilent: a connection did not even deliver the subscription's own probe.
 var errSilent = errors.New("redisbus: the connection is open but delivers nothing")
 
@@ -114,7 +118,9 @@ func (s *source) connect(ctx context.Context) (*redis.PubSub, error) {
 	for confirmed := 0; err == nil && confirmed < 2; {
 		var msg any
 		// The pattern is confirmed last, so nothing for the reader comes before.
-		msg, err = ps.Receive(ctx)
+		// Nobody watches this connection yet: one that falls silent must not be
+		// waited for without end.
+		msg, err = ps.ReceiveTimeout(ctx, max(s.bus.opts.Probe, leastPatience))
 		if _, ok := msg.(*redis.Subscription); ok {
 			confirmed++
 		}
