@@ -43,7 +43,7 @@ func usage(format string, args ...any) error {
 // run executes a command line and returns the exit code.
 func run(ctx context.Context, a *app, args []string) int {
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // cobra takes nil for os.Args
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)

@@ -81,12 +81,28 @@ const (
 	collectorShare = 50 // garbage, in percent of what lives
 )
 
+// processors returns how many processors a server of memory alone makes do with: all
+// but one. A request costs less there than waking a second thread for it, and
+// threads that look for work take the time of the clients and the kernel. What
+// works in the background, as a disk does, is not to wait behind requests; and what
+// was asked for, or a container's share, stands.
+func processors(cfg *config.Config, env func(string) (string, bool)) (n int, ok bool) {
+	if _, set := env("GOMAXPROCS"); set || cfg.Tiers.Disk.Configured() || cfg.Tiers.Redis.Configured() {
+		return 0, false
+	}
+	n = runtime.NumCPU()
+	return n - 1, n > 1 && runtime.GOMAXPROCS(0) == n
+}
+
 // run serves until ctx ends, which is what a signal does.
 func (d *daemon) run(ctx context.Context) (err error) {
 	if _, set := d.env("GOGC"); !set {
 		debug.SetGCPercent(collectorShare)
 		ballast := make([]byte, ballastSize)
 		defer runtime.KeepAlive(ballast)
+	}
+	if n, ok := processors(d.cfg, d.env); ok {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(n))
 	}
 	d.stopping = ctx
 	if m := &d.cfg.Tiers.Memory; m.Engine == config.EngineAuto {

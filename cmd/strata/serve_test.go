@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/stratacache/strata/config"
 )
 
 // TestMain lets the test's own program be the command, so that it can be killed.
@@ -72,6 +75,37 @@ func startServe(t *testing.T, dir string, args ...string) *process {
 
 func (p *process) client() *redis.Client {
 	return redis.NewClient(&redis.Options{Addr: p.addr, MaxRetries: -1})
+}
+
+// TestProcessors: a server of memory alone leaves a processor to its clients, unless
+// it was told what to take, or has less than the machine.
+func TestProcessors(t *testing.T) {
+	all := runtime.NumCPU()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(all))
+	memory, disk, far := &config.Config{}, &config.Config{}, &config.Config{}
+	disk.Tiers.Disk.Enabled, disk.Tiers.Disk.Dir = true, "d"
+	far.Tiers.Redis.Enabled, far.Tiers.Redis.Host = true, "h"
+	unset := func(string) (string, bool) { return "", false }
+	for name, c := range map[string]struct {
+		cfg  *config.Config
+		env  func(string) (string, bool)
+		want bool
+	}{
+		"memory":     {memory, unset, all > 1},
+		"disk":       {disk, unset, false},
+		"redis":      {far, unset, false},
+		"GOMAXPROCS": {memory, func(name string) (string, bool) { return "2", name == "GOMAXPROCS" }, false},
+	} {
+		if n, ok := processors(c.cfg, c.env); ok != c.want || ok && n != all-1 {
+			t.Errorf("%s: %d, %v of %d", name, n, ok, all)
+		}
+	}
+	if all > 1 {
+		runtime.GOMAXPROCS(all - 1)
+		if n, ok := processors(memory, unset); ok {
+			t.Errorf("a share of %d of %d processors became %d", all-1, all, n)
+		}
+	}
 }
 
 // TestServe is the way of a process: it serves, answers for its health, ends on
