@@ -200,6 +200,9 @@ func (c *Cache[V]) object(p *plan, v V, l life, now int64, e *store.Entry, load 
 	whole := l
 	l = l.bounded(now, p.memoryTTL)
 	o := &object[V]{value: v, fresh: l.fresh, expires: l.expires, version: e.Version}
+	if p.early == 0 {
+		load = 0 // nobody asks, and most objects are loaded: they need no second allocation
+	}
 	if raw := c.opts.Codec != nil && c.opts.Codec.Name() == anyCodec; len(e.Tags) > 0 || load > 0 || raw && e.Codec != "" {
 		o.more = &objectMore{tags: e.Tags, loadTime: load}
 		if raw {

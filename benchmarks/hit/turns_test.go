@@ -123,6 +123,9 @@ func readThrough[V any](b *testing.B, value func(int) V) {
 				}
 				return nil
 			}})
+			if c.name == "strata" { // what the loader's name adds to it
+				s = append(s, gets("floor-strata-get", t, c.Get))
+			}
 		}
 		turns.Run(b, callers, s)
 	})
