@@ -179,9 +179,22 @@ func mutate(rng *rand.Rand, data []byte) []byte {
 
 // TestMutations damages the files of a store at random, one at a time: no panic,
 // no value that was not the newest, whatever is read, verified, repaired and
-// opened again. STRATA_TORTURE=1 makes 100,000 mutations.
+// opened again. STRATA_TORTURE=1 makes 100,000 mutations, in 100 parts that -run
+// selects: TestMutations/seed=7.
 func TestMutations(t *testing.T) {
 	files := images(t, damagedStore(t))
+	seeds, rounds := 1, 150
+	if os.Getenv("STRATA_TORTURE") != "" {
+		seeds, rounds = 100, 1000
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			testMutations(t, files, rand.New(rand.NewPCG(3, uint64(seed))), rounds)
+		})
+	}
+}
+
+func testMutations(t *testing.T, files map[string][]byte, rng *rand.Rand, rounds int) {
 	var names []string
 	for name, data := range files {
 		if name != lockName && len(data) > 0 {
@@ -189,11 +202,6 @@ func TestMutations(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	rounds := 150
-	if os.Getenv("STRATA_TORTURE") != "" {
-		rounds = 100_000
-	}
-	rng := rand.New(rand.NewPCG(3, 3))
 	for round := range rounds {
 		name := names[round%len(names)]
 		data := mutate(rng, files[name])
@@ -201,10 +209,7 @@ func TestMutations(t *testing.T) {
 			data = slices.Clone(files[name])
 			data[rng.IntN(2500)] ^= 1 << rng.IntN(8)
 		}
-		mutated := make(map[string][]byte, len(files))
-		for n, d := range files {
-			mutated[n] = d
-		}
+		mutated := maps.Clone(files)
 		mutated[name] = data
 		checkMutated(t, fsOf(t, mutated), fmt.Sprintf("round %d, %s", round, name), strings.HasPrefix(name, journalDir))
 	}

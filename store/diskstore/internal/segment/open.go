@@ -170,6 +170,11 @@ func (r *Reader) sections(head []byte) error {
 		r.secs[i] = s
 	}
 	sums := r.secs[secSums]
+	for _, s := range r.secs[:secSums] {
+		if s.off+s.len > sums.off { // what is there has no checksum
+			return errLayout
+		}
+	}
 	bits := le.Uint64(head[hdrDirBits:])
 	if bits > 40 || r.secs[secRecords].len != uint64(r.Meta.Rows)*recordSize || r.secs[secDir].len != 4<<bits+4 ||
 		r.secs[secFilter].len%filterBlock != 0 || r.secs[secFilter].len == 0 || r.secs[secGroups].len%groupEntry != 0 ||
