@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// TestScale shows that reads and opening do not slow down as the store grows.
-// STRATA_BENCH_SCALE=1 runs it, with up to 10 million keys. Where
+// TestScale shows what becomes of reads and of opening as the store grows, beside
+// the peers that STRATA_BENCH_ENGINES names. STRATA_BENCH_SCALE=1 runs it, with up
+// to 10 million keys, or with those of STRATA_BENCH_KEYS. Where
 // STRATA_BENCH_SCALE_DIR names a directory, the stores are left there, and are
 // used again by the next run, which then measures and no more.
 func TestScale(t *testing.T) {
@@ -20,46 +21,74 @@ func TestScale(t *testing.T) {
 	}
 	const size = 64
 	vals := newValues(size)
-	fmt.Println("| keys | open | get into a buffer | miss | heap after open |\n|---|---|---|---|---|")
-	for _, keys := range []int{200_000, 2_000_000, 10_000_000} {
-		dir := scaleStore(t, keys, size, vals)
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		var e engine
-		var opened []time.Duration
-		for range 5 {
-			start := time.Now()
-			e = openAt(t, 0, dir, settings{})
-			opened = append(opened, time.Since(start))
-			if err := e.close(); err != nil {
-				t.Fatal(err)
+	fmt.Println("| keys | engine | open | get into a buffer | miss | heap after open |\n|---|---|---|---|---|---|")
+	sizes := []int{200_000, 2_000_000, 10_000_000}
+	if n := count("STRATA_BENCH_KEYS", 0); n > 0 {
+		sizes = []int{n}
+	}
+	for _, keys := range sizes {
+		var stores []*scaled
+		for n := range engines {
+			if !skip(n, keys) && engines[n].name != "files" {
+				stores = append(stores, openScaled(t, n, scaleStore(t, n, keys, size, vals), keys, size))
 			}
 		}
-		e = openAt(t, 0, dir, settings{})
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		get, miss := measure(t, e, keys, size)
-		fmt.Printf("| %d | %v | %v | %v | %d KiB |\n", keys, round(median(opened)), get, miss, (int64(after.HeapAlloc)-int64(before.HeapAlloc))>>10)
-		if err := e.close(); err != nil {
-			t.Fatal(err)
+		measure(stores)
+		for _, s := range stores {
+			fmt.Printf("| %d | %s | %v | %v | %v | %d KiB |\n",
+				keys, s.rd.name, round(median(s.opened)), median(s.gets), median(s.misses), s.heap>>10)
+			if err := s.rd.e.close(); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
 
-// scaleStore returns the directory of a store of so many keys.
-func scaleStore(t *testing.T, keys, size int, vals *values) string {
+// scaled is a store of TestScale, and what was measured of it.
+type scaled struct {
+	rd                   reader
+	heap                 int64
+	opened, gets, misses []time.Duration
+}
+
+// openScaled opens a store a few times, and leaves it open.
+func openScaled(t *testing.T, n int, dir string, keys, size int) *scaled {
+	s := &scaled{rd: reader{t: t, name: engines[n].name, keys: keys, size: size, buf: make([]byte, 0, size)}}
+	before := heap()
+	for i := range 6 {
+		if i > 0 {
+			if err := s.rd.e.close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		start := time.Now()
+		s.rd.e = openAt(t, n, dir, settings{})
+		s.opened = append(s.opened, time.Since(start))
+	}
+	s.heap = heap() - before
+	return s
+}
+
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// scaleStore returns the directory of an engine's store of so many keys.
+func scaleStore(t *testing.T, n, keys, size int, vals *values) string {
 	t.Helper()
 	base := os.Getenv("STRATA_BENCH_SCALE_DIR")
 	if base == "" {
 		base = baseDir(t)
 	}
-	dir := filepath.Join(base, fmt.Sprint(keys))
+	dir := filepath.Join(base, fmt.Sprint(engines[n].name, keys))
 	if _, err := os.Stat(filepath.Join(dir, "complete")); err == nil {
 		return dir
 	}
-	e := openAt(t, 0, dir, settings{})
-	fill(t, 0, e, keys, size, vals)
+	e := openAt(t, n, dir, settings{})
+	fill(t, n, e, keys, size, vals)
 	// A load leaves a segment for each 64 MiB: look at what compaction makes.
 	if err := errors.Join(e.flush(), e.close(), os.WriteFile(filepath.Join(dir, "complete"), nil, 0o644)); err != nil {
 		t.Fatal(err)
@@ -67,18 +96,17 @@ func scaleStore(t *testing.T, keys, size int, vals *values) string {
 	return dir
 }
 
-// measure returns the processor time of a get and a miss.
-func measure(t *testing.T, e engine, keys, size int) (get, miss time.Duration) {
+// measure reads from all of them in turns, in processor time.
+func measure(stores []*scaled) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	const ops = 200_000
-	rd := reader{t: t, e: e, name: "strata", keys: keys, size: size, buf: make([]byte, 0, size)}
-	var gets, misses []time.Duration
 	for r := range 6 {
-		g, m := rd.run(r, ops, 0, rd.get), rd.run(r, ops, keys, rd.miss)
-		if r > 0 {
-			gets, misses = append(gets, g), append(misses, m)
+		for _, s := range stores {
+			g, m := s.rd.run(r, ops, 0, s.rd.get), s.rd.run(r, ops, s.rd.keys, s.rd.miss)
+			if r > 0 {
+				s.gets, s.misses = append(s.gets, g), append(s.misses, m)
+			}
 		}
 	}
-	return median(gets), median(misses)
 }

@@ -191,6 +191,9 @@ func (f *faultFile) write(p []byte, write func([]byte) (int, error)) (int, error
 
 func (f *faultFile) Write(p []byte) (int, error) { return f.write(p, f.File.Write) }
 
+// WriteAll is a Write of each: any of them can fail.
+func (f *faultFile) WriteAll(bufs [][]byte) error { return writeEach(f, bufs) }
+
 func (f *faultFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.write(p, func(p []byte) (int, error) { return f.File.WriteAt(p, off) })
 }

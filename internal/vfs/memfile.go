@@ -39,6 +39,8 @@ func (f *memFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
+func (f *memFile) WriteAll(bufs [][]byte) error { return writeEach(f, bufs) }
+
 func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()

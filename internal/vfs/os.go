@@ -105,6 +105,8 @@ type osFile struct{ *os.File }
 
 func (f osFile) Datasync() error { return datasync(f.File) }
 
+func (f osFile) WriteAll(bufs [][]byte) error { return writeAll(f.File, bufs) }
+
 func (f osFile) WriteBack(off, n int64) { writeBack(f.File, off, n) }
 
 func (f osFile) Allocate(n int64) { allocate(f.File, n) }

@@ -18,6 +18,31 @@ func datasync(f *os.File) error {
 	}
 }
 
+// writeAll leaves to Write what writev, which may write a part only, has left.
+func writeAll(f *os.File, bufs [][]byte) error {
+	const most = 1024 // IOV_MAX
+	for len(bufs) > 0 {
+		n, err := unix.Writev(int(f.Fd()), bufs[:min(len(bufs), most)])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return os.NewSyscallError("writev", err)
+		}
+		for len(bufs) > 0 && n >= len(bufs[0]) {
+			n -= len(bufs[0])
+			bufs = bufs[1:]
+		}
+		if n > 0 {
+			if _, err := f.Write(bufs[0][n:]); err != nil {
+				return err
+			}
+			bufs = bufs[1:]
+		}
+	}
+	return nil
+}
+
 func writeBack(f *os.File, off, n int64) {
 	const begin = 2 // SYNC_FILE_RANGE_WRITE
 	_ = syscall.SyncFileRange(int(f.Fd()), off, n, begin)

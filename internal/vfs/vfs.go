@@ -16,6 +16,9 @@ import (
 // File is an open file. ReadAt and WriteAt are safe for concurrent use.
 type File interface {
 	io.Writer // at the file's own position, which begins at 0
+	// WriteAll writes bufs one after the other, as Write does, in one call of the
+	// system where it can: a cache of the system's is laid out by calls.
+	WriteAll(bufs [][]byte) error
 	io.ReaderAt
 	io.WriterAt
 	io.Closer
@@ -132,6 +135,15 @@ func WriteFile(fsys FS, dir, tmp, name string, data []byte) error {
 // ErrUncertain: WriteFile has replaced the file, but a crash may bring the old
 // one back.
 var ErrUncertain = errors.New("the replaced file may come back")
+
+func writeEach(w io.Writer, bufs [][]byte) error {
+	for _, b := range bufs {
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // ReadFile reads the whole of name, refusing files larger than limit bytes.
 func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {

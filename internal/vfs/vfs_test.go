@@ -3,6 +3,7 @@ package vfs
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"syscall"
@@ -207,6 +208,41 @@ func TestCrashCloneDirs(t *testing.T) {
 	}
 	if err := m.SyncDir("none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("sync of what is not there: %v", err)
+	}
+}
+
+// TestWriteAll: what each file system writes is what was given, whatever the
+// number of buffers.
+func TestWriteAll(t *testing.T) {
+	root, err := OS(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for name, fsys := range map[string]FS{"os": root, "mem": Mem(), "faulty": Faulty(Mem(), FailNth(1<<30, OpWrite, nil, false))} {
+		f, err := fsys.Create("x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bufs [][]byte
+		var want []byte
+		for i := range 3000 { // more than one call of the system takes
+			b := bytes.Repeat([]byte{byte(i)}, i%7)
+			bufs, want = append(bufs, b), append(want, b...)
+		}
+		if err := errors.Join(f.WriteAll(bufs), f.WriteAll(nil)); err != nil {
+			t.Fatal(name, err)
+		}
+		got := make([]byte, len(want))
+		if n, err := f.ReadAt(got, 0); n != len(want) || err != nil && !errors.Is(err, io.EOF) || !bytes.Equal(got, want) {
+			t.Errorf("%s: read other bytes than were written: %d, %v", name, n, err)
+		}
+		_ = f.Close()
+	}
+	full := Faulty(Mem(), FullAfter(10))
+	f, _ := full.Create("x")
+	if err := f.WriteAll([][]byte{make([]byte, 8), make([]byte, 8)}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("writing to a full disk: %v", err)
 	}
 }
 

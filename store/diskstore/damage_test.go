@@ -218,7 +218,11 @@ func testMutations(t *testing.T, files map[string][]byte, rng *rand.Rand, rounds
 func checkMutated(t *testing.T, fsys *vfs.MemFS, what string, journal bool) {
 	t.Helper()
 	opts := Options{fs: fsys, CompactionRate: -1}
+	size, before := diskBytes(fsys), allocated()
 	s, err := Open("", &opts)
+	if n := allocated() - before; n > 4*size+1<<20 {
+		t.Errorf("%s: opening %d bytes allocated %d", what, size, n)
+	}
 	if err != nil {
 		if strings.Contains(err.Error(), "newer version") {
 			return // refused, nothing touched
@@ -244,6 +248,25 @@ func checkMutated(t *testing.T, fsys *vfs.MemFS, what string, journal bool) {
 	}
 	checkDamaged(t, s, what+", opened again", journal)
 	_ = s.Close()
+}
+
+func allocated() int64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.TotalAlloc)
+}
+
+// diskBytes is the size of all files.
+func diskBytes(fsys vfs.FS) (n int64) {
+	for _, dir := range []string{".", journalDir, kvDir} {
+		entries, _ := fsys.ReadDir(dir)
+		for _, e := range entries {
+			if fi, err := fsys.Stat(path.Join(dir, e.Name())); err == nil && !fi.IsDir() {
+				n += fi.Size()
+			}
+		}
+	}
+	return n
 }
 
 // TestMissingFiles removes files by hand, each alone and some together.
@@ -384,14 +407,13 @@ func TestOpenIsBounded(t *testing.T) {
 		"journal/00000001.wal": []byte(strings.Repeat("\xff", 4096)),
 	} {
 		fsys := fsOf(t, map[string][]byte{name: data})
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
+		before := allocated()
 		s, err := Open("", &Options{fs: fsys})
-		runtime.ReadMemStats(&after)
+		n := allocated() - before
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if n := after.TotalAlloc - before.TotalAlloc; n > 16<<20 {
+		if n > 16<<20 {
 			t.Errorf("%s: opening allocated %d bytes", name, n)
 		}
 		_ = s.Close()

@@ -205,7 +205,7 @@ func (x *indexWriter) finish(m *Meta) error {
 	}
 	x.secs[secSums] = section{uint64(x.out.off), uint64(len(x.sums))}
 	x.out.Write(x.sums)
-	if err := x.out.flush(); err != nil {
+	if err := x.out.drain(); err != nil {
 		return err
 	}
 	m.IndexSize = x.out.off

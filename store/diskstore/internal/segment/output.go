@@ -10,26 +10,26 @@ const (
 	// to do, and does not stall the disk for everybody else.
 	writeBackEvery = 8 << 20
 	bufferSize     = 256 << 10
-	// aheadBuffers is how many buffers an output that writes ahead has.
-	aheadBuffers = 4
+	// aheadBuffers is how many buffers an output that writes ahead has. Some of
+	// them may be in the hands of its blocks.
+	aheadBuffers = 4 + blockBytes/blockLeast - 1
 )
 
 // output writes a file in sequence, through a buffer. One that writes ahead does
 // so in a goroutine of its own, while its user fills other buffers.
 type output struct {
-	f        vfs.File
-	buf      []byte
-	off      int64 // of the end, what is buffered included
-	begun    int64 // up to here the system has been told to write
-	put      int64 // bytes written
-	room     int64 // bytes that the system was asked to keep ready
-	throttle func(bytes int)
-	err      error
+	f    vfs.File
+	buf  []byte
+	off  int64  // of the end, what is buffered included
+	room int64  // bytes that the system was asked to keep ready
+	to   blocks // the goroutine's, while there is one
+	err  error
 
 	// These are for writing ahead.
 	queue  chan piece // to the goroutine; nil: there is none
 	done   chan piece // from it
 	flying int        // pieces that it has
+	lent   int        // of them, those that were lent
 	spare  [][]byte
 	made   int // buffers
 }
@@ -40,10 +40,13 @@ type piece struct {
 	at   int  // what is before is not written
 	lent bool // not a buffer of the output's
 	err  error
+
+	copied bool // part of the copies of its blocks,
+	from   int  // which begins here
 }
 
 func newOutput(f vfs.File, opts *WriterOptions) *output {
-	return &output{f: f, throttle: opts.Throttle}
+	return &output{f: f, to: blocks{f: f, throttle: opts.Throttle}}
 }
 
 // reserve has the system keep room ready for so many bytes, which spares it from
@@ -59,13 +62,9 @@ func (o *output) reserve(bytes int64) {
 func (o *output) goAhead() {
 	o.queue, o.done = make(chan piece, aheadBuffers), make(chan piece, aheadBuffers)
 	go func(queue <-chan piece, done chan<- piece) {
-		var err error
+		defer close(done)
 		for p := range queue {
-			if err == nil {
-				err = o.write(p.buf[p.at:])
-			}
-			p.err = err
-			done <- p
+			o.to.add(p, func(p piece) { done <- p })
 		}
 	}(o.queue, o.done)
 }
@@ -121,25 +120,26 @@ func (o *output) fresh() []byte {
 
 func (o *output) send(p piece) {
 	if o.queue == nil {
-		if o.err == nil {
-			o.err = o.write(p.buf[p.at:])
-		}
-		o.keep(p)
+		o.to.add(p, o.keep)
 		return
 	}
 	for o.flying >= aheadBuffers {
 		o.take()
 	}
 	o.flying++
+	if p.lent {
+		o.lent++
+	}
 	o.queue <- p
 }
 
-// take waits for a piece to be written.
-func (o *output) take() {
-	p := <-o.done
+// take waits for a piece to come back.
+func (o *output) take() { o.landed(<-o.done) }
+
+func (o *output) landed(p piece) {
 	o.flying--
-	if o.err == nil {
-		o.err = p.err
+	if p.lent {
+		o.lent--
 	}
 	o.keep(p)
 }
@@ -147,6 +147,9 @@ func (o *output) take() {
 // keep keeps a piece's buffer, if it is one of fresh and has not grown much for
 // one large value.
 func (o *output) keep(p piece) {
+	if o.err == nil {
+		o.err = p.err
+	}
 	switch {
 	case p.lent:
 	case cap(p.buf) > 8*pageBytes:
@@ -156,9 +159,9 @@ func (o *output) keep(p piece) {
 	}
 }
 
-// wait returns once all that was handed and lent is written.
+// wait returns once what was lent may change.
 func (o *output) wait() {
-	for o.flying > 0 {
+	for o.lent > 0 {
 		o.take()
 	}
 }
@@ -167,32 +170,26 @@ func (o *output) wait() {
 func (o *output) stop() {
 	if o.queue != nil {
 		close(o.queue)
-		o.wait()
+		for p := range o.done {
+			o.landed(p)
+		}
 		o.queue = nil
 	}
 }
 
-func (o *output) write(p []byte) error {
-	if len(p) == 0 {
-		return nil
-	}
-	if o.throttle != nil {
-		o.throttle(len(p))
-	}
-	if _, err := o.f.Write(p); err != nil {
-		return err
-	}
-	if o.put += int64(len(p)); o.put-o.begun >= writeBackEvery {
-		o.f.WriteBack(o.begun, o.put-o.begun)
-		o.begun = o.put
-	}
-	return nil
-}
-
-// sync writes what is buffered and makes the file durable.
-func (o *output) sync() error {
+// drain writes all that has come, and ends the goroutine.
+func (o *output) drain() error {
 	_ = o.flush()
 	o.stop()
+	if err := o.to.end(o.keep); o.err == nil {
+		o.err = err
+	}
+	return o.err
+}
+
+// sync writes all that has come and makes the file durable.
+func (o *output) sync() error {
+	_ = o.drain()
 	if o.err == nil && o.room > o.off {
 		o.err = o.f.Truncate(o.off) // gives back the rest of the room
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/bits"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -100,6 +101,71 @@ func TestAheadFails(t *testing.T) {
 			if err != nil && !errors.Is(err, boom) {
 				t.Errorf("op %v, call %d: %v", op, nth, err)
 			}
+		}
+	}
+}
+
+// calls notes how far each call of WriteAll reaches.
+type calls struct {
+	vfs.File
+	ends []int64
+	end  int64
+}
+
+func (c *calls) WriteAll(bufs [][]byte) error {
+	for _, b := range bufs {
+		c.end += int64(len(b))
+	}
+	c.ends = append(c.ends, c.end)
+	return c.File.WriteAll(bufs)
+}
+
+// All but the last call of the system write whole blocks, whatever comes in.
+func TestBlocks(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for _, ahead := range []bool{false, true} {
+		f, err := vfs.Mem().Create("x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &calls{File: f}
+		o := newOutput(c, &WriterOptions{})
+		if ahead {
+			o.goAhead()
+		}
+		var want []byte
+		page := o.fresh()
+		for range 60 {
+			p := make([]byte, []int{20, 4096, blockLeast - 1, blockLeast, pageBytes, 3 * blockBytes}[rng.IntN(6)])
+			for i := 0; i < len(p)-8; i += 8 {
+				le.PutUint64(p[i:], rng.Uint64())
+			}
+			want = append(want, p...)
+			switch rng.IntN(3) {
+			case 0:
+				o.Write(p)
+			case 1:
+				page = o.Hand(append(page[:0], p...), 0)
+			default:
+				o.Lend(p)
+				o.wait()
+				clear(p)
+			}
+		}
+		if err := o.sync(); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(want))
+		if n, err := f.ReadAt(got, 0); n < len(want) || !bytes.Equal(got, want) {
+			t.Fatalf("ahead %v: other bytes than were written, %d, %v", ahead, n, err)
+		}
+		for i, end := range c.ends {
+			if end%blockBytes != 0 && i < len(c.ends)-1 {
+				t.Errorf("ahead %v: call %d ends at %d", ahead, i, end)
+			}
+		}
+		if c.end != o.off || int64(len(want)) != o.off {
+			t.Errorf("ahead %v: %d bytes written, %d counted", ahead, c.end, o.off)
 		}
 	}
 }
