@@ -63,8 +63,8 @@ type Options struct {
 	// OnError is told of faults that no caller sees: failed syncs, sealing and
 	// compaction, damage found on opening. It must not call the store.
 	OnError func(error)
-	// Progress is told how far Verify, Repair and Compact have come, in bytes of
-	// segments, from the goroutine that calls them; nil is no call.
+	// Progress is told how far Verify, Repair, Compact and Snapshot have come, in bytes
+	// of segments, from the goroutine that calls them; nil is no call.
 	Progress func(done, total int64)
 
 	fs vfs.FS // for tests

@@ -1,6 +1,6 @@
 package diskstore
 
-// meter tells Options.Progress how far a Verify or Compact has come. A nil one does
+// meter tells Options.Progress how far a Verify, Compact or Snapshot has come. A nil one does
 // nothing.
 type meter struct {
 	report      func(done, total int64)

@@ -55,6 +55,7 @@ func (s *Store) snapshot(ctx context.Context, dir string) error {
 	if err := to.MkdirAll(kvDir); err != nil {
 		return err
 	}
+	m := s.meter(segs)
 	for _, g := range segs {
 		names := []string{segment.IndexName(kvDir, g.Meta.ID)}
 		if g.lostAt == 0 {
@@ -65,6 +66,9 @@ func (s *Store) snapshot(ctx context.Context, dir string) error {
 				return err
 			}
 		}
+		if g.lostAt == 0 {
+			m.end(g.Meta.Bytes())
+		}
 	}
 	if err := s.copyTables(ctx, to); err != nil {
 		return err
@@ -73,9 +77,9 @@ func (s *Store) snapshot(ctx context.Context, dir string) error {
 		return err
 	}
 	s.meta.Lock()
-	m := s.manifest(segs)
+	manifest := s.manifest(segs)
 	s.meta.Unlock()
-	_, err = m.write(to)
+	_, err = manifest.write(to)
 	return err
 }
 
