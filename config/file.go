@@ -10,6 +10,10 @@ import (
 // sections are the top-level fields that are not the policy's.
 var sections = []string{"tiers", "chain", "server", keyringSection}
 
+// Sections returns the top-level fields of a configuration that are not the policy's,
+// for policy.ParseWithin.
+func Sections() []string { return slices.Clone(sections) }
+
 // scalar is a value in the file.
 type scalar struct {
 	text string

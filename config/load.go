@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sort"
 	"strings"
@@ -41,13 +42,25 @@ func readFile(path string) ([]byte, error) {
 	case info.IsDir():
 		return nil, fmt.Errorf("config: %s is a directory", path)
 	case info.Size() > maxFile:
-		return nil, fmt.Errorf("config: %s is larger than %d MiB", path, maxFile>>20)
+		return nil, tooLarge(path)
 	}
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1)) // a device has no size, and no end
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("config: %w", err)
+	case len(data) > maxFile:
+		return nil, tooLarge(path)
+	}
 	return data, nil
+}
+
+func tooLarge(path string) error {
+	return fmt.Errorf("config: %s is larger than %d MiB", path, maxFile>>20)
 }
 
 // Parse is Load for a file that is already read; path is its name in errors.

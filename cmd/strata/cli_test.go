@@ -41,7 +41,7 @@ func (s *shell) input(in string, args ...string) (code int, out, errs string) {
 		s.t.Errorf("%q: code %d, but errors %q", args, code, e.String())
 	}
 	for _, line := range strings.Split(strings.TrimSuffix(e.String(), "\n"), "\n") {
-		if line != "" && !strings.HasPrefix(line, "strata: ") {
+		if line != "" && !strings.HasPrefix(line, "strata: ") || len(line) > 1000 {
 			s.t.Errorf("%q: error line %q", args, line)
 		}
 	}
@@ -98,13 +98,31 @@ func TestUsage(t *testing.T) {
 		{"strata set needs a KEY and a VALUE", []string{"set", "a"}},
 		{"strata del needs at least one KEY", []string{"del"}},
 		{"strata policy check needs one FILE", []string{"policy", "check"}},
-		{"strata version takes only no arguments", []string{"version", "x"}},
+		{"strata version takes no arguments", []string{"version", "x"}},
 		{"name a directory with --dir", []string{"get", "a"}},
 		{"invalid argument", []string{"get", "a", "--timeout", "soon"}},
 		{"--ttl -5m is not a time to live", []string{"--dir", "d", "set", "a", "b", "--ttl", "-5m"}},
+		{`there is no command "strata completion nope"`, []string{"completion", "nope"}},
+		{"must be a mapping", []string{"--config", s.write("text.yaml", strings.Repeat("text ", 10_000)), "stats"}},
+		{"/dev/zero is larger than 4 MiB", []string{"--config", "/dev/zero", "stats"}},
 		{"there is no file nope.yaml", []string{"--config", "nope.yaml", "stats"}},
 	} {
 		s.fails(exitUsage, c.want, c.args...)
+	}
+	for _, c := range []struct {
+		code int
+		want string
+		args []string
+	}{
+		{exitFailed, "text.yaml: it is not a directory", []string{"--dir", "text.yaml", "disk", "ls"}},
+		{exitFailed, "not a directory", []string{"--dir", "text.yaml", "get", "k"}},
+		{exitFailed, "/dev/zero is larger than 4 MiB", []string{"policy", "check", "/dev/zero"}},
+		{exitFailed, "nothing listens there", []string{"get", "k", "--addr", "127.0.0.1:1"}},
+		{exitFailed, "a key is not empty", []string{"--dir", "there", "set", "", "v"}},
+		{exitFailed, "a key has at most", []string{"--dir", "there", "set", strings.Repeat("k", 100_000), "v"}},
+		{exitNotFound, "there is no value", []string{"--dir", "there", "get", strings.Repeat("k", 100_000)}},
+	} {
+		s.fails(c.code, c.want, c.args...)
 	}
 	if out := s.ok(); !strings.Contains(out, "Exit codes: 0 fine; 1 something failed;") {
 		t.Errorf("help: %s", out)
@@ -285,6 +303,9 @@ func TestConfig(t *testing.T) {
 	}
 	if b, err := os.ReadFile("strata.yaml"); err != nil || !bytes.Equal(b, config.Sample()) {
 		t.Errorf("strata.yaml: %v", err)
+	}
+	if out := s.ok("policy", "check", "strata.yaml"); !strings.Contains(out, "strata.yaml: valid, ") {
+		t.Errorf("what init wrote: %q", out)
 	}
 	s.fails(exitFailed, "is there already: give --force", "config", "init")
 	s.ok("config", "init", "--force")

@@ -27,5 +27,5 @@ func TestDemo(t *testing.T) {
 	}
 	s.write("file", "")
 	s.fails(exitFailed, "not a directory", "demo", "--dir", "file/x")
-	s.fails(exitUsage, "takes only no arguments", "demo", "x")
+	s.fails(exitUsage, "takes no arguments", "demo", "x")
 }

@@ -45,7 +45,7 @@ func (a *app) diskCommand() *cobra.Command {
 	snapshot := &cobra.Command{
 		Use: "snapshot TARGET", Short: "Copy the store to a new or empty directory", Args: between(1, 1, "one TARGET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.onDisk("", true, func(s *diskstore.Store) error {
+			return a.onDisk("snapshot", true, func(s *diskstore.Store) error {
 				if err := s.Snapshot(cmd.Context(), args[0]); err != nil {
 					return fail(err)
 				}
@@ -67,8 +67,11 @@ func (a *app) diskDir() (string, error) {
 	if dir == "" {
 		return "", usage("there is no directory: name one with --dir, or in the configuration")
 	}
-	if _, err := os.Stat(dir); err != nil {
+	switch info, err := os.Stat(dir); {
+	case err != nil:
 		return "", fail(fmt.Errorf("no cache at %s: %w", dir, errors.Unwrap(err)))
+	case !info.IsDir():
+		return "", fail(fmt.Errorf("no cache at %s: it is not a directory", dir))
 	}
 	return dir, nil
 }

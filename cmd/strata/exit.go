@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
+	"syscall"
 
 	"github.com/stratacache/strata/config"
 	"github.com/stratacache/strata/policy"
 	"github.com/stratacache/strata/store"
+	"github.com/stratacache/strata/store/diskstore"
 )
 
 // The exit codes.
@@ -47,18 +50,31 @@ func run(ctx context.Context, a *app, args []string) int {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	addCompletion(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
 	for _, line := range lines(err) {
-		fmt.Fprintf(a.err, "strata: %s\n", line)
+		fmt.Fprintf(a.err, "strata: %s\n", short(line))
 	}
 	var f *failure
 	if errors.As(err, &f) {
 		return f.code
 	}
 	return exitUsage
+}
+
+// maxLine is how many bytes of an error are shown: it may quote a key or a file.
+const maxLine = 600
+
+// short leaves out the middle of a line that is too long, for what happened stands
+// at either end.
+func short(line string) string {
+	if len(line) <= maxLine {
+		return line
+	}
+	return strings.ToValidUTF8(line[:maxLine/2], "") + " ... " + strings.ToValidUTF8(line[len(line)-maxLine/2:], "")
 }
 
 // lines returns what to say about an error, each on one line.
@@ -94,10 +110,32 @@ func hint(err error) string {
 		return "stop the program that has the directory open, or write through it"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "give it longer with --timeout"
+	case errors.Is(err, store.ErrInvalidKey):
+		return "a key is not empty, and does not begin with __strata:"
+	case errors.Is(err, store.ErrTooLarge):
+		return fmt.Sprintf("a key has at most %d bytes on a disk, and tiers.disk.max_value and tiers.redis.max_value bound a value", diskstore.MaxKey)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens there: start it, or name another address"
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "stop the program that has it, or name another with --addr"
 	case strings.Contains(err.Error(), "NOAUTH"), strings.Contains(err.Error(), "WRONGPASS"):
 		return "set STRATA_SERVER_PASSWORD, or server.password, to the server's"
 	}
 	return ""
+}
+
+// readFile reads a file up to a limit: a device has no end.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("%s is larger than %d MiB", path, limit>>20)
+	}
+	return b, err
 }
 
 // readAll reads standard input up to a limit that keeps a mistake from filling

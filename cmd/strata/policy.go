@@ -3,11 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stratacache/strata/config"
 	"github.com/stratacache/strata/policy"
 )
 
@@ -80,12 +80,15 @@ type checkResult struct {
 	Problems []problemInfo `json:"problems"`
 }
 
+// maxPolicy bounds the bytes of a file of rules.
+const maxPolicy = 4 << 20
+
 func (a *app) policyCheck(path string) error {
-	data, err := os.ReadFile(path)
+	data, err := readFile(path, maxPolicy)
 	if err != nil {
 		return fail(err)
 	}
-	set, err := policy.ParseWithin(data, "tiers", "chain", "keyrings")
+	set, err := policy.ParseWithin(data, config.Sections()...)
 	if a.json {
 		return errors.Join(a.printJSON(checked(path, set, err)), quiet(err))
 	}

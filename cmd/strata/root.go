@@ -42,16 +42,34 @@ is wrong; 3 there is no such key or rule.`,
 	return c
 }
 
+// addCompletion adds cobra's command of that name, which writes to root's output as
+// it is now.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			onlyGroup(c)
+		}
+	}
+}
+
 // group makes a command that only has subcommands.
 func group(use, short string, subs ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: func(cmd *cobra.Command, args []string) error {
+	c := &cobra.Command{Use: use, Short: short}
+	onlyGroup(c)
+	c.AddCommand(subs...)
+	return c
+}
+
+// onlyGroup has a command refuse what is none of its subcommands.
+func onlyGroup(c *cobra.Command) {
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return fmt.Errorf("there is no command \"%s %s\"", cmd.CommandPath(), args[0])
 		}
 		return cmd.Help()
-	}}
-	c.AddCommand(subs...)
-	return c
+	}
 }
 
 // between returns a check of the number of arguments that says what they are.
@@ -61,7 +79,11 @@ func between(least, most int, what string) cobra.PositionalArgs {
 		case len(args) < least:
 			return fmt.Errorf("%s needs %s", cmd.CommandPath(), what)
 		case most >= 0 && len(args) > most:
-			return fmt.Errorf("%s takes only %s", cmd.CommandPath(), what)
+			only := "only "
+			if most == 0 {
+				only = ""
+			}
+			return fmt.Errorf("%s takes %s%s", cmd.CommandPath(), only, what)
 		}
 		return nil
 	}

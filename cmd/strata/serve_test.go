@@ -254,7 +254,7 @@ func TestServeRefuses(t *testing.T) {
 	}
 	defer func() { _ = ln.Close() }()
 	s.fails(exitFailed, "address already in use", "serve", "--addr", ln.Addr().String())
-	s.fails(exitUsage, "takes only no arguments", "serve", "x")
+	s.fails(exitUsage, "takes no arguments", "serve", "x")
 	s.write("strata.yaml", "server: {tls_cert: a}\n")
 	s.fails(exitUsage, "tls_key go together", "serve")
 	s.write("strata.yaml", "server: {tls_cert: a, tls_key: b}\n")

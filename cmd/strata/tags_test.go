@@ -38,7 +38,7 @@ func TestTags(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 	s.fails(exitUsage, "needs at least one TAG", "tags", "invalidate")
-	s.fails(exitUsage, "takes only no arguments, or keys or invalidate", "tags", "nope")
+	s.fails(exitUsage, "takes no arguments, or keys or invalidate", "tags", "nope")
 	s.fails(exitFailed, "no cache at nope", "tags", "--dir", "nope")
 }
 
