@@ -42,8 +42,13 @@ func (s *Store) Load(ctx context.Context, entries iter.Seq2[string, store.Entry]
 	}
 	defer s.loads.end(l.seq)
 	defer release(l.older)
+	n := 0
 	for key, e := range entries {
-		if err := s.checkEntry(ctx, op, key, &e); err != nil {
+		err := s.checkEntry(context.Background(), op, key, &e)
+		if n++; n%64 == 0 && err == nil { // a context that can end has a lock
+			err = s.check(ctx, op, key)
+		}
+		if err != nil {
 			l.abort()
 			return err
 		}

@@ -17,6 +17,7 @@ const (
 type blocks struct {
 	f        vfs.File
 	throttle func(bytes int)
+	block    int64   // bytes of a block; 1: pieces are written as they come
 	held     []piece // what is not written yet
 	size     int64   // bytes of it: less than what is missing to a block
 	put      int64   // bytes written
@@ -35,7 +36,7 @@ func (b *blocks) add(p piece, done func(piece)) {
 	}
 	b.held = append(b.held, p)
 	b.size += int64(n)
-	if full := (b.put+b.size)&^(blockBytes-1) - b.put; full > 0 {
+	if full := (b.put+b.size)/b.block*b.block - b.put; full > 0 {
 		b.write(full, done)
 		b.copies = b.copies[:0] // at most the end of p is left
 	}

@@ -10,9 +10,8 @@ const (
 	// to do, and does not stall the disk for everybody else.
 	writeBackEvery = 8 << 20
 	bufferSize     = 256 << 10
-	// aheadBuffers is how many buffers an output that writes ahead has. Some of
-	// them may be in the hands of its blocks.
-	aheadBuffers = 4 + blockBytes/blockLeast - 1
+	// aheadBuffers is how many buffers an output that writes ahead has.
+	aheadBuffers = 4
 )
 
 // output writes a file in sequence, through a buffer. One that writes ahead does
@@ -46,7 +45,13 @@ type piece struct {
 }
 
 func newOutput(f vfs.File, opts *WriterOptions) *output {
-	return &output{f: f, to: blocks{f: f, throttle: opts.Throttle}}
+	o := &output{f: f, to: blocks{f: f, throttle: opts.Throttle, block: blockBytes}}
+	if opts.Ahead {
+		// The system takes longer to find large pages than small ones, and who
+		// writes ahead is in a hurry.
+		o.to.block = 1
+	}
+	return o
 }
 
 // reserve has the system keep room ready for so many bytes, which spares it from

@@ -120,7 +120,8 @@ func (c *calls) WriteAll(bufs [][]byte) error {
 	return c.File.WriteAll(bufs)
 }
 
-// All but the last call of the system write whole blocks, whatever comes in.
+// All but the last call of the system write whole blocks, whatever comes in,
+// unless they are made ahead.
 func TestBlocks(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, ahead := range []bool{false, true} {
@@ -129,7 +130,7 @@ func TestBlocks(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := &calls{File: f}
-		o := newOutput(c, &WriterOptions{})
+		o := newOutput(c, &WriterOptions{Ahead: ahead})
 		if ahead {
 			o.goAhead()
 		}
@@ -160,7 +161,7 @@ func TestBlocks(t *testing.T) {
 			t.Fatalf("ahead %v: other bytes than were written, %d, %v", ahead, n, err)
 		}
 		for i, end := range c.ends {
-			if end%blockBytes != 0 && i < len(c.ends)-1 {
+			if end%blockBytes != 0 && i < len(c.ends)-1 && !ahead {
 				t.Errorf("ahead %v: call %d ends at %d", ahead, i, end)
 			}
 		}
