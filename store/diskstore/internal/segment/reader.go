@@ -6,7 +6,6 @@ import (
 	"hash/crc32"
 	"io"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/stratacache/strata/internal/vfs"
 )
@@ -398,5 +397,3 @@ func (r *Reader) unmap() {
 	_ = r.index.Close()
 	r.pq, r.ix = nil, nil
 }
-
-func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // escape marks texts that are not what they stand for. It cannot begin a key
@@ -98,3 +99,5 @@ func tagsOf(text []byte) []string {
 	}
 	return tags
 }
+
+func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
