@@ -214,9 +214,7 @@ func (c *Combiner) roundTrip(ctx context.Context, cmds []redis.Cmder) error {
 		return c.client.Process(ctx, cmds[0])
 	}
 	p := c.client.Pipeline()
-	for _, cmd := range cmds {
-		_ = p.Process(ctx, cmd) // only queues
-	}
+	_ = p.BatchProcess(ctx, cmds...) // only queues
 	return Exec(ctx, p)
 }
 

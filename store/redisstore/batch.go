@@ -1,7 +1,6 @@
 package redisstore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -180,114 +179,6 @@ func (s *Store) readDoubtful(ctx context.Context, lookups []lookup, at []int) {
 	for i, j := range at {
 		lookups[j] = again[i]
 	}
-}
-
-// write is one entry of a batch on its way.
-type write struct {
-	key string
-	v   wireValue
-	cmd redis.Cmder
-}
-
-// SetMany writes entries in pipelines of up to 512 keys and 4 MiB.
-func (s *Store) SetMany(ctx context.Context, entries map[string]store.Entry) error {
-	return s.setMany(ctx, entries, s.ordered.Load())
-}
-
-// SetNewer implements store.NewerSetter. Plain values do not tell their age and are
-// stored only where there is no value at all, as by Fill.
-func (s *Store) SetNewer(ctx context.Context, entries map[string]store.Entry) error {
-	framed, plain := make(map[string]store.Entry, len(entries)), make(map[string]store.Entry)
-	for key, e := range entries {
-		if is, _ := s.wire(key); is {
-			plain[key] = e
-		} else {
-			framed[key] = e
-		}
-	}
-	err, plainErr := s.setMany(ctx, framed, true), store.FillMany(ctx, s, plain)
-	be, other := (*store.BatchError)(nil), (*store.BatchError)(nil)
-	if !errors.As(err, &be) || !errors.As(plainErr, &other) {
-		return cmp.Or(err, plainErr) // at most one failed, or all did
-	}
-	for key, kerr := range other.Errs {
-		be = be.Add(key, kerr)
-	}
-	return be
-}
-
-// setMany is SetMany; ordered says whether a newer version is to stay.
-func (s *Store) setMany(ctx context.Context, entries map[string]store.Entry, ordered bool) error {
-	const op = "set"
-	if err := s.check(ctx, op); err != nil {
-		return err
-	}
-	var (
-		failed *store.BatchError
-		chunk  []write
-		size   int
-	)
-	for key, e := range entries {
-		w, err := s.prepare(ctx, key, &e, ordered)
-		if err != nil {
-			failed = failed.Add(key, s.fail(ctx, op, key, err))
-			continue
-		}
-		if len(chunk) == batchKeys || len(chunk) > 0 && size+len(w.v.bytes) > batchBytes {
-			failed = s.setChunk(ctx, chunk, failed)
-			chunk, size = chunk[:0], 0
-		}
-		chunk = append(chunk, w)
-		size += len(w.v.bytes)
-	}
-	return s.setChunk(ctx, chunk, failed).ErrOrNil()
-}
-
-// prepare returns the command that Set would send for e.
-func (s *Store) prepare(ctx context.Context, key string, e *store.Entry, ordered bool) (write, error) {
-	if key == "" {
-		return write{}, store.ErrInvalidKey
-	}
-	v, err := s.encode(key, e)
-	name := s.opts.Prefix + key
-	w := write{key: key, v: v}
-	switch {
-	case errors.Is(err, errExpired):
-		w.cmd = redis.NewIntCmd(ctx, "unlink", name)
-	case err != nil:
-		return write{}, err
-	case v.framed && ordered && e.Version != 0:
-		w.cmd = scriptCmd(ctx, "evalsha", compareAndSetScript.digest, name, compareAndSetArgs(v, setMode))
-	default:
-		w.cmd = v.setCmd(ctx, name)
-	}
-	return w, nil
-}
-
-func (s *Store) setChunk(ctx context.Context, chunk []write, failed *store.BatchError) *store.BatchError {
-	if len(chunk) == 0 {
-		return failed
-	}
-	cmds := make([]redis.Cmder, len(chunk))
-	for i, w := range chunk {
-		cmds[i] = w.cmd
-	}
-	done, execErr := s.calls.WriteAlone(ctx, cmds...)
-	for _, w := range chunk {
-		err := execErr
-		if done {
-			err = w.cmd.Err()
-		}
-		if done && redis.HasErrorPrefix(err, "NOSCRIPT") {
-			_, err = s.compareAndSet(ctx, w.key, w.v, setMode)
-		}
-		if err != nil {
-			failed = failed.Add(w.key, s.fail(ctx, "set", w.key, err))
-			continue
-		}
-		s.count.sets.Add(1)
-	}
-	return failed
 }
 
 // DeleteMany removes keys, up to 512 in one round trip.

@@ -95,7 +95,7 @@ func (s *Store) setAbsent(ctx context.Context, name string, v wireValue) (bool, 
 // compareAndSet writes v if what Redis holds is older, and reports whether it
 // holds v afterwards.
 func (s *Store) compareAndSet(ctx context.Context, key string, v wireValue, mode string) (bool, error) {
-	cmd, err := s.run(ctx, compareAndSetScript, key, compareAndSetArgs(v, mode)...)
+	cmd, err := s.run(ctx, compareAndSetScript, key, compareAndSetArgs(v, time.Now(), mode)...)
 	if err != nil {
 		return false, err
 	}
@@ -103,8 +103,8 @@ func (s *Store) compareAndSet(ctx context.Context, key string, v wireValue, mode
 	return n == 1, err
 }
 
-func compareAndSetArgs(v wireValue, mode string) []any {
-	return []any{v.bytes, v.ttl.Milliseconds(), time.Now().UnixMicro(), mode}
+func compareAndSetArgs(v wireValue, now time.Time, mode string) []any {
+	return []any{v.bytes, v.ttl.Milliseconds(), now.UnixMicro(), mode}
 }
 
 // run runs a script of one key by its digest, and by its text where the server

@@ -134,7 +134,7 @@ func (l *lease) Fill(ctx context.Context, e store.Entry) (stored bool, err error
 	if v.framed {
 		script = fencedFrameScript
 	}
-	args := append(compareAndSetArgs(v, fillMode), l.token)
+	args := append(compareAndSetArgs(v, time.Now(), fillMode), l.token)
 	cmd, err := s.runNamed(ctx, script, []string{s.opts.Prefix + l.key, l.name}, args...)
 	if err != nil {
 		return false, s.fail(ctx, op, l.key, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,7 +37,8 @@ type Store struct {
 	single  bool        // one node: commands with many keys are possible
 	ordered atomic.Bool // Set compares versions: Options.NewestWins, or a Feed is used
 	closed  atomic.Bool
-	waiters waiters // for leases
+	waiters waiters   // for leases
+	batches sync.Pool // of *writeBatch, empty
 	count   struct {
 		hits, misses, sets, deletes, refused, expired, corrupt, errors atomic.Uint64
 	}

@@ -30,7 +30,12 @@ type wireValue struct {
 // encode returns the wire form of e. A plain value that reads like a frame would
 // be taken for one, so it is framed, plain key or not.
 func (s *Store) encode(key string, e *store.Entry) (wireValue, error) {
-	left, expires := e.TTL(time.Now())
+	return s.encodeAt(time.Now(), nil, key, e)
+}
+
+// encodeAt is encode at a given time, with the frame in frames unless that is nil.
+func (s *Store) encodeAt(now time.Time, frames *arena[byte], key string, e *store.Entry) (wireValue, error) {
+	left, expires := e.TTL(now)
 	if expires && left <= 0 {
 		return wireValue{}, errExpired
 	}
@@ -47,7 +52,7 @@ func (s *Store) encode(key string, e *store.Entry) (wireValue, error) {
 	if err := s.checkSize(size); err != nil {
 		return wireValue{}, err
 	}
-	b, err := frame.Append(make([]byte, 0, size), key, e)
+	b, err := frame.Append(frames.take(size)[:0], key, e)
 	return wireValue{bytes: b, ttl: ttl, framed: true}, err
 }
 
