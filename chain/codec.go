@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/stratacache/strata/marshal"
 	"github.com/stratacache/strata/store"
@@ -45,8 +46,24 @@ func (c *Cache[V]) lazily(p *plan, v V) (encoder, int64) {
 
 // encodeObject implements encoder, for plain codecs.
 func (k *codecOf[V]) encodeObject(key string, h held) []byte {
+	if data, ok := k.borrow(h.(*object[V]).value); ok {
+		return data
+	}
 	data, _ := marshal.Append(k.Codec, make([]byte, 0, numberRoom), key, h.(*object[V]).value)
 	return data
+}
+
+// borrow returns the bytes of v itself where they are its encoding: those of a
+// string, which cannot change, for whoever gets an entry only reads its value.
+func (k *codecOf[V]) borrow(v V) ([]byte, bool) {
+	if !k.plain {
+		return nil, false
+	}
+	s, ok := any(v).(string)
+	if !ok || s == "" { // the bytes of an empty one may be nil
+		return nil, false
+	}
+	return unsafe.Slice(unsafe.StringData(s), len(s)), true
 }
 
 // isPlain reports whether V is a number, a bool or a string without methods.
@@ -120,6 +137,9 @@ func (c *Cache[V]) encode(p *plan, key string, v V) (e store.Entry, err error) {
 	k := c.codecFor(p)
 	if k.err != nil {
 		return store.Entry{}, fmt.Errorf("strata: key %q of rule %q: %w", key, p.name, k.err)
+	}
+	if data, ok := k.borrow(v); ok {
+		return store.Entry{Value: data, Codec: k.name}, nil
 	}
 	data, err := marshal.Append(k.Codec, nil, key, v)
 	if err != nil {
