@@ -17,6 +17,8 @@ type BatchGetter interface {
 // BatchSetter is a store that writes many entries in one call. The batch is not
 // atomic.
 type BatchSetter interface {
+	// SetMany is a Set of each entry. Once it has returned nil, the map, not the
+	// values, is the caller's again.
 	SetMany(ctx context.Context, entries map[string]Entry) error
 }
 
