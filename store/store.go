@@ -24,7 +24,8 @@ type Store interface {
 // Entry is one value with its deadlines and version. The zero time means
 // "never" for both deadlines.
 type Entry struct {
-	// Value is the encoded value. It is read-only once handed over.
+	// Value is the encoded value. It is read-only once handed over: it may be the
+	// memory of a string, where writing can end the program.
 	Value []byte
 	// Expires is the hard deadline. A store never returns an entry past it.
 	Expires time.Time
