@@ -185,6 +185,7 @@ func (c *Chain) start() {
 	c.observeEvictions()
 	for _, t := range c.bytes {
 		c.loops.Go(func() { t.queue.run(c.stop) })
+		c.loops.Go(func() { t.queue.assist(c.stop) })
 	}
 	if c.opts.Feed != nil {
 		c.notices = newNotices(c, c.opts.Feed)

@@ -20,8 +20,9 @@ type delivery struct {
 	took  int   // how many of them the tier took
 }
 
-// deliver sends a batch and settles what the tier took.
-func (q *queue) deliver(batch []delivery) {
+// deliver sends a batch and settles what the tier took. listed says that its slots
+// count as away.
+func (q *queue) deliver(l *lane, batch []delivery, listed bool) {
 	ctx := q.c.ctx
 	for i := range batch {
 		batch[i].encode()
@@ -30,7 +31,7 @@ func (q *queue) deliver(batch []delivery) {
 	if q.t.sink != nil {
 		q.sendSink(ctx, batch)
 	} else {
-		q.send(ctx, batch)
+		q.sendTier(ctx, l, batch)
 	}
 	q.pace(batch)
 	for i := range batch {
@@ -38,7 +39,7 @@ func (q *queue) deliver(batch []delivery) {
 			q.c.announce(store.ChangeWrite, d.key, d.version)
 		}
 	}
-	took, letters, err := q.finish(batch)
+	took, letters, err := q.finish(batch, listed)
 	if err != nil {
 		q.failed.add(1)
 		q.c.report(tierError("flush", q.t.Name, "", err))
@@ -79,6 +80,8 @@ func (c *Chain) fillPending(q *queue, d *delivery) {
 // pace draws the consequences of a batch for the next one. An entry that goes
 // alone because it failed before says nothing about the tier if it fails again.
 func (q *queue) pace(batch []delivery) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	took := 0
 	for i := range batch {
 		d := &batch[i]
@@ -136,9 +139,9 @@ func (q *queue) observe() {
 	}
 }
 
-// send writes a batch to a tier of a cache, with one call for the deletes and one
+// sendTier writes a batch to a tier of a cache, with one call for the deletes and one
 // for the sets. What each came to is in its fail.
-func (q *queue) send(ctx context.Context, batch []delivery) {
+func (q *queue) sendTier(ctx context.Context, l *lane, batch []delivery) {
 	now := time.Now()
 	var deletes, sets, fills []*delivery
 	for i := range batch {
@@ -152,19 +155,30 @@ func (q *queue) send(ctx context.Context, batch []delivery) {
 		}
 	}
 	q.sendDeletes(ctx, deletes)
-	q.sendSets(ctx, sets, store.SetMany)
-	q.sendSets(ctx, fills, store.SetNewer) // another process may have written since
+	q.sendSets(ctx, l, sets, store.SetMany)
+	q.sendSets(ctx, l, fills, store.SetNewer) // another process may have written since
 }
 
-func (q *queue) sendSets(ctx context.Context, ds []*delivery, write func(context.Context, store.Store, map[string]store.Entry) error) {
+func (q *queue) sendSets(ctx context.Context, l *lane, ds []*delivery, write func(context.Context, store.Store, map[string]store.Entry) error) {
 	if len(ds) == 0 {
 		return
 	}
-	entries := make(map[string]store.Entry, len(ds))
+	entries := l.entries
+	if l.entries = nil; entries == nil {
+		entries = make(map[string]store.Entry, len(ds))
+	}
 	for _, d := range ds {
 		entries[d.key] = d.entry
 	}
-	err := q.c.callFenced(ctx, q.t, keysOf(entries), func(ctx context.Context) error { return write(ctx, q.t.Store, entries) })
+	var keys []string
+	if q.c.leases {
+		keys = keysOf(entries)
+	}
+	err := q.c.callFenced(ctx, q.t, keys, func(ctx context.Context) error { return write(ctx, q.t.Store, entries) })
+	if err == nil { // so nobody reads it any more
+		clear(entries)
+		l.entries = entries
+	}
 	file(ds, err)
 }
 
@@ -217,7 +231,7 @@ func (q *queue) notOvertaken(ctx context.Context, ds []*delivery) []*delivery {
 // finish settles what the tier took of a batch and puts the rest back: entries
 // that failed beside others that did not, or alone, to be tried later; those that
 // have used up what they are allowed are given up.
-func (q *queue) finish(batch []delivery) (took int, letters []DeadLetter, err error) {
+func (q *queue) finish(batch []delivery, listed bool) (took int, letters []DeadLetter, err error) {
 	now := time.Now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -235,7 +249,9 @@ func (q *queue) finish(batch []delivery) (took int, letters []DeadLetter, err er
 			q.breathe()
 		}
 		d := &batch[i]
-		d.of.busy = false
+		if d.of.busy = false; listed {
+			q.away--
+		}
 		switch {
 		case d.of.version <= d.of.gone:
 			q.remove(d.of)
@@ -251,6 +267,9 @@ func (q *queue) finish(batch []delivery) (took int, letters []DeadLetter, err er
 	}
 	wakeAll(&q.quiet)
 	q.announce()
+	if len(q.slots) > 0 {
+		q.hurry()
+	}
 	return took, letters, err
 }
 

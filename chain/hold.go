@@ -48,12 +48,21 @@ func (q *queue) letGo(key string) {
 
 // pause keeps flushes from beginning until resume, and waits for one under way.
 func (q *queue) pause(ctx context.Context) error {
-	select {
-	case q.token <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ended(ctx)
+	for i := range q.lanes {
+		select {
+		case q.lanes[i].token <- struct{}{}:
+		case <-ctx.Done():
+			for j := range i {
+				<-q.lanes[j].token
+			}
+			return ended(ctx)
+		}
 	}
+	return nil
 }
 
-func (q *queue) resume() { <-q.token }
+func (q *queue) resume() {
+	for i := range q.lanes {
+		<-q.lanes[i].token
+	}
+}

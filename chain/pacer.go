@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// pacer decides how much a queue sends at once and when. It is owned by the
-// queue's goroutine.
+// pacer decides how much a queue sends at once and when. It is guarded by the
+// queue's lock.
 type pacer struct {
 	opts     *PendingOptions
 	limit    int   // entries of the next flush
@@ -61,9 +61,9 @@ func (q *queue) run(stop <-chan struct{}) {
 		wait, some := q.next(time.Now())
 		if some && wait <= 0 {
 			select {
-			case q.token <- struct{}{}:
+			case q.lanes[0].token <- struct{}{}:
 				q.round()
-				<-q.token
+				<-q.lanes[0].token
 				continue
 			case <-stop:
 				return
@@ -98,11 +98,13 @@ func (q *queue) next(now time.Time) (wait time.Duration, some bool) {
 	}
 	opts, at := &q.c.opts.Pending, now.UnixNano()
 	due := int64(1<<63 - 1)
-	if first := q.ready.first; first != nil {
+	if first := q.waiting(); first != nil {
 		due = first.since + int64(opts.Interval)
-		if q.ready.n >= opts.Batch || q.draining > 0 || q.room != nil {
+		if q.ready.n-q.away >= opts.Batch || q.draining > 0 || q.room != nil {
 			due = at
 		}
+	} else if q.deferred.n == 0 {
+		return 0, false // all are on their way
 	}
 	if q.deferred.n > 0 {
 		due = min(due, q.due)
@@ -110,27 +112,35 @@ func (q *queue) next(now time.Time) (wait time.Duration, some bool) {
 	return time.Duration(max(due, q.pacer.until) - at), true
 }
 
-// round sends one batch, and one of the entries that are to go alone. The token
-// is held.
+// waiting returns the slot that waits longest of those that are not on their way
+// nor put off. mu is held.
+func (q *queue) waiting() *slot {
+	for s := q.ready.first; s != nil; s = s.next {
+		if !s.busy {
+			return s
+		}
+	}
+	return nil
+}
+
+// round sends one batch, and one of the entries that are to go alone, on the first
+// lane, whose token is held.
 func (q *queue) round() {
 	now := time.Now()
-	batch, single := q.take(now)
-	if len(batch) > 0 {
-		q.deliver(batch)
-		clear(batch) // what was written must not be kept alive
-		q.batch = batch
-	}
+	single := q.takeSingle(now)
+	sent := q.send(&q.lanes[0])
 	if single != nil {
-		q.deliver(single)
+		q.deliver(&q.lanes[0], single, false)
 	}
-	if len(batch)+len(single) == 0 { // all are held by writers, for an instant
+	if !sent && single == nil { // all are held by writers, for an instant
+		q.mu.Lock()
 		q.pacer.until = now.Add(time.Millisecond).UnixNano()
+		q.mu.Unlock()
 	}
 }
 
-// take marks the slots of the next batch, and one that is to go alone, as on
-// their way.
-func (q *queue) take(now time.Time) (batch, single []delivery) {
+// takeSingle marks a slot that is to go alone as on its way.
+func (q *queue) takeSingle(now time.Time) (single []delivery) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	at := now.UnixNano()
@@ -139,13 +149,26 @@ func (q *queue) take(now time.Time) (batch, single []delivery) {
 			single = q.pack(single, s)
 		}
 	}
-	batch = q.batch[:0]
+	return single
+}
+
+// take marks the slots of the next batch as on their way.
+func (q *queue) take(batch []delivery) []delivery {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	for s := q.ready.first; s != nil && len(batch) < q.pacer.limit; s = s.next {
-		if batch = q.pack(batch, s); len(batch)%breath == breath-1 && s.busy {
+		n := len(batch)
+		if batch = q.pack(batch, s); len(batch) == n {
+			continue
+		}
+		if q.away++; len(batch)%breath == breath-1 {
 			q.breathe() // s is on its way: it stays where it is
 		}
 	}
-	return batch, single
+	if q.surplus() {
+		signal(q.more)
+	}
+	return batch
 }
 
 // breath is after how many slots a flush lets writers have the queue for a moment:

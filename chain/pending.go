@@ -19,7 +19,8 @@ type PendingOptions struct {
 	MaxBytes   int64
 	// WhenFull says what a write-back Set does when the queue is full.
 	WhenFull FullPolicy
-	// Batch is the number of entries of one flush; 0 means 512.
+	// Batch is the number of entries of one flush; 0 means 512. Two full ones can
+	// be on their way to a tier at once, but one to a Sink.
 	Batch int
 	// Interval is how long a write may wait for others to share its flush;
 	// 0 means 50 ms.
@@ -41,7 +42,8 @@ type PendingOptions struct {
 	DrainStall time.Duration
 	// OnDeadLetter is told of every write that is given up: after MaxAttempts or
 	// MaxAge, or because the tier refused it for good. It is called from the
-	// queue's goroutine: it must be quick and must not call the chain.
+	// queues' goroutines, maybe at the same time: it must be quick and must not
+	// call the chain.
 	OnDeadLetter func(DeadLetter)
 	// Journal is the directory in which rules with `durable: true` keep
 	// acknowledged writes until their tiers have them; empty: there is none. It

@@ -31,7 +31,9 @@ type queue struct {
 	room      chan struct{} // closed when slots leave; nil while nobody waits
 	idle      chan struct{} // closed when the queue empties; nil likewise
 	quiet     chan struct{} // closed when a flush or a hold ends; nil likewise
+	pacer     pacer
 	held      map[string]int
+	away      int // slots of ready that are on their way
 	draining  int
 	nudged    bool // flush now, whatever pause is on
 	closed    bool
@@ -40,9 +42,8 @@ type queue struct {
 
 	n     atomic.Int64  // len(slots), read without the lock
 	wake  chan struct{} // a flush may have become due earlier
-	token chan struct{} // held by whoever flushes or clears
-	pacer pacer         // owned by the holder of the token
-	batch []delivery    // room for one, for reuse; likewise
+	lanes [2]lane       // each is held by whoever flushes on it, both by who clears
+	more  chan struct{} // a second batch may be due
 
 	flushed, failed, lost counter
 }
@@ -50,7 +51,10 @@ type queue struct {
 func newQueue(c *Chain, t *tier) *queue {
 	q := &queue{
 		c: c, t: t, slots: make(map[string]*slot), held: make(map[string]int),
-		wake: make(chan struct{}, 1), token: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), more: make(chan struct{}, 1),
+	}
+	for i := range q.lanes {
+		q.lanes[i].token = make(chan struct{}, 1)
 	}
 	q.pacer.init(&c.opts.Pending)
 	return q
@@ -209,7 +213,11 @@ func (q *queue) insert(s *slot) {
 	q.slots[s.key] = p
 	q.ready.pushBack(p)
 	q.bytes += p.size()
-	if n := q.n.Add(1); n == 1 || n == int64(q.c.opts.Pending.Batch) {
+	q.n.Add(1)
+	switch q.ready.n - q.away {
+	case q.c.opts.Pending.Batch:
+		q.hurry()
+	case 1:
 		signal(q.wake)
 	}
 }
@@ -310,7 +318,7 @@ func (q *queue) settle(key string, version uint64) {
 }
 
 // maxFree is how many slots are kept for reuse.
-const maxFree = 1024
+const maxFree = 4096
 
 // remove takes a slot out. mu is held; announce is to follow.
 func (q *queue) remove(s *slot) {
@@ -343,12 +351,15 @@ func (q *queue) snapshot(keep func(*slot) bool) []slot {
 }
 
 // clear drops the slots of versions up to version: the tier is being emptied.
-// The caller holds the token.
 func (q *queue) clear(version uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, s := range q.slots {
-		if s.version <= version {
+		switch {
+		case s.version > version:
+		case s.busy: // although no flush should be under way: see settle
+			s.gone = version
+		default:
 			q.remove(s)
 		}
 	}

@@ -46,7 +46,7 @@ type queueStep struct {
 
 func drawQueueSteps() *rapid.Generator[[]queueStep] {
 	ops := []string{"set", "set", "set", "set", "setmany", "delete", "delete", "get", "get", "getmany", "flush", "wait", "wait",
-		"fail", "fail key", "fail once", "lose answers", "hang", "heal", "heal", "crash", "close", "jump"}
+		"fail", "fail key", "fail once", "lose answers", "hang", "slow", "slow", "heal", "heal", "crash", "close", "jump"}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) queueStep {
 		return queueStep{
 			op: rapid.SampledFrom(ops).Draw(t, "op"), key: rapid.SampledFrom(queueModelKeys).Draw(t, "key"),
@@ -75,6 +75,7 @@ type queueModel struct {
 	keys  map[string]*queueState
 	n     int
 	sick  bool
+	slow  bool
 	jumps int
 }
 
@@ -227,6 +228,12 @@ func (m *queueModel) spoil(op string) {
 		f.AfterOp = true
 	case "hang":
 		f.Err, f.Hang = nil, true
+	case "slow":
+		if !m.slow {
+			m.fault.Inject(faultstore.Fault{Op: faultstore.OpWrites, Delay: 20 * time.Millisecond})
+		}
+		m.slow = true
+		return
 	case "heal":
 		m.heal()
 		return
@@ -238,7 +245,7 @@ func (m *queueModel) spoil(op string) {
 func (m *queueModel) heal() {
 	m.fault.Reset()
 	time.Sleep(10 * time.Second) // what was owed is tried again, and the breaker closes
-	m.sick = false
+	m.sick, m.slow = false, false
 }
 
 // reopen ends the chain, with or without time to drain, and opens it again. What
@@ -300,12 +307,12 @@ func (m *queueModel) rest() string {
 }
 
 // runQueueModel returns what went wrong. spoil plants a bug.
-func runQueueModel(t *testing.T, full FullPolicy, entries int, steps []queueStep, spoil func(store.Store) store.Store) (why string) {
+func runQueueModel(t *testing.T, full FullPolicy, entries, batch int, steps []queueStep, spoil func(store.Store) store.Store) (why string) {
 	synctest.Test(t, func(*testing.T) {
 		m := &queueModel{fs: vfs.Mem(), tier: mapstore.New(), keys: map[string]*queueState{}}
 		m.fault = faultstore.New(spoil(m.tier))
 		m.opts.TierTimeout = 500 * time.Millisecond
-		m.opts.Pending = PendingOptions{MaxEntries: entries, WhenFull: full, Batch: 4, RetryMax: time.Second, JournalFile: 4 << 10}
+		m.opts.Pending = PendingOptions{MaxEntries: entries, WhenFull: full, Batch: batch, RetryMax: time.Second, JournalFile: 4 << 10}
 		if err := m.open(); err != nil {
 			why = err.Error()
 			return
@@ -331,8 +338,9 @@ func unspoilt(s store.Store) store.Store { return s }
 func TestQueueModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		full := rapid.SampledFrom([]FullPolicy{FullBlock, FullThrough, FullReject}).Draw(rt, "full")
-		entries, steps := rapid.IntRange(1, 8).Draw(rt, "entries"), drawQueueSteps().Draw(rt, "steps")
-		if why := runQueueModel(t, full, entries, steps, unspoilt); why != "" {
+		entries, batch := rapid.IntRange(1, 8).Draw(rt, "entries"), rapid.IntRange(1, 4).Draw(rt, "batch")
+		steps := drawQueueSteps().Draw(rt, "steps")
+		if why := runQueueModel(t, full, entries, batch, steps, unspoilt); why != "" {
 			for i, s := range steps {
 				rt.Logf("%2d %+v", i, s)
 			}
@@ -351,7 +359,7 @@ func TestQueueModelFindsPlantedBugs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := range 500 {
-				if runQueueModel(t, FullPolicy(seed%3), 4, drawQueueSteps().Example(seed), spoil) != "" {
+				if runQueueModel(t, FullPolicy(seed%3), 4, 1+seed%4, drawQueueSteps().Example(seed), spoil) != "" {
 					return
 				}
 			}
@@ -389,7 +397,7 @@ func TestQueueModelLong(t *testing.T) {
 	}
 	for seed := range 20_000 {
 		steps := drawQueueSteps().Example(seed)
-		if why := runQueueModel(t, FullPolicy(seed%3), 1+seed%8, steps, unspoilt); why != "" {
+		if why := runQueueModel(t, FullPolicy(seed%3), 1+seed%8, 1+seed/3%4, steps, unspoilt); why != "" {
 			t.Fatalf("seed %d: %s\n%+v", seed, why, steps)
 		}
 	}
