@@ -21,6 +21,7 @@ type notices struct {
 	queue  []store.Change // to be published, oldest first
 	lost   bool           // more came in than the queue holds
 	wake   chan struct{}
+	hurry  chan struct{} // somebody waits for what is queued
 	cursor string
 
 	published, applied, missed, failures counter
@@ -52,7 +53,7 @@ const maxNotices = 65536
 const publishBatch = 256
 
 func newNotices(c *Chain, feed store.Feed) *notices {
-	return &notices{c: c, feed: feed, wake: make(chan struct{}, 1)}
+	return &notices{c: c, feed: feed, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
 }
 
 // announce queues a change for the other processes. It never blocks.
@@ -71,6 +72,11 @@ func (c *Chain) announce(kind store.ChangeKind, key string, version uint64) {
 	signal(n.wake)
 }
 
+// publishRest is how long publish rests after a batch, so that a process which writes
+// all the time does not cost the feed a call a write. The first change after a pause
+// is told at once.
+const publishRest = time.Millisecond
+
 // publish announces what is queued until stop closes.
 func (n *notices) publish(stop <-chan struct{}) {
 	retry := backoff.NewExponentialBackOff()
@@ -82,12 +88,15 @@ func (n *notices) publish(stop <-chan struct{}) {
 			return
 		}
 		for n.pending() > 0 {
+			pause, hurry := publishRest, n.hurry
 			if err := n.publishSome(n.c.ctx); err == nil {
 				retry.Reset()
-				continue
+			} else {
+				pause, hurry = retry.NextBackOff(), nil
 			}
 			select {
-			case <-time.After(retry.NextBackOff()):
+			case <-time.After(pause):
+			case <-hurry:
 			case <-stop:
 				return
 			}
@@ -135,6 +144,7 @@ func (n *notices) drain(ctx context.Context) error {
 	defer cancel()
 	for n.pending() > 0 {
 		signal(n.wake)
+		signal(n.hurry)
 		select {
 		case <-time.After(5 * time.Millisecond):
 		case <-ctx.Done():
