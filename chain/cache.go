@@ -319,10 +319,9 @@ func (c *Cache[V]) peek(key string) *object[V] {
 		return nil
 	}
 	o, ok := x.(*object[V])
-	if !ok || o.epoch.Load() != c.chain.epoch.Load() || c.chain.now.Passed(o.hot) {
+	if !ok || o.epoch.Load() != c.chain.epoch.Load() || !c.chain.hitUntil(o.hot) {
 		return nil
 	}
-	c.chain.countMemoryHit()
 	if ob := c.chain.opts.Observer; ob != nil {
 		ob.Hit(c.chain.memory.Name, key)
 	}

@@ -9,15 +9,32 @@ import (
 // share a cache line of, so that counting a memory hit costs a few nanoseconds
 // in parallel too. It is the idea of Java's LongAdder.
 type counter struct {
-	cells [1 << cellBits]struct {
-		n atomic.Uint64
-		_ [56]byte // one cell a cache line
-	}
+	cells [1 << cellBits]counterCell
+}
+
+// counterCell is one cache line.
+type counterCell struct {
+	n atomic.Uint64
+
+	tick, at atomic.Uint64 // for addSinceTick
+	_        [40]byte
 }
 
 // add counts n events and returns the count of this cell.
 func (c *counter) add(n uint64) uint64 {
 	return c.cells[cell()].n.Add(n)
+}
+
+// addSinceTick counts one event. It returns how many the cell has counted altogether,
+// and how many of them since tick became what it is.
+func (c *counter) addSinceTick(tick uint64) (all, since uint64) {
+	l := &c.cells[cell()]
+	all = l.n.Add(1)
+	if l.tick.Load() != tick {
+		l.tick.Store(tick)
+		l.at.Store(all - 1)
+	}
+	return all, all - l.at.Load()
 }
 
 // load returns the sum. It is not a snapshot of one instant.

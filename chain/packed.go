@@ -58,10 +58,9 @@ func (v *view) Peek(key string, buf []byte) (value, newBuf []byte, ok bool) {
 	if v.packed != nil {
 		var p store.Packed
 		if p, buf, ok = v.packed.GetPacked(key, buf); ok {
-			if p.Epoch != v.c.epoch.Load() || v.c.now.Passed(p.Hot) {
+			if p.Epoch != v.c.epoch.Load() || !v.c.hitUntil(p.Hot) {
 				return nil, buf, false
 			}
-			v.c.countMemoryHit()
 			if ob := v.c.opts.Observer; ob != nil {
 				ob.Hit(v.c.memory.Name, key)
 			}

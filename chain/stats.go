@@ -102,15 +102,32 @@ type TierStats struct {
 	Store   store.Stats // what the store itself counts; zero where it does not
 }
 
-// refreshEvery is after how many memory hits a reader refreshes the coarse clock
-// itself, so that readers who keep the clock's goroutine from running do not make
-// it stand still.
-const refreshEvery = 1024
+// A hit in memory reads the coarse clock, which is as late as the goroutine that
+// refreshes it: very late where the process stood still. So the first exactHits that a
+// counter's cell counts in a tick, all of most programs, and every refreshEvery-th
+// after them read the precise clock: whoever goes on after a stall is served nothing
+// that has expired, but in the midst of a tight loop, and there for some hits.
+const (
+	exactHits    = 64
+	refreshEvery = 256
+)
 
-func (c *Chain) countMemoryHit() {
-	if c.memory.hits.add(1)%refreshEvery == 0 {
-		c.now.Refresh()
+// hitUntil counts a memory hit of what needs no thought until hot, unless that time has
+// come.
+func (c *Chain) hitUntil(hot int64) bool {
+	if c.now.Passed(hot) {
+		return false
 	}
+	all, since := c.memory.hits.addSinceTick(c.now.Ticks())
+	if since > exactHits && all%refreshEvery != 0 {
+		return true
+	}
+	c.now.Refresh()
+	if c.now.Passed(hot) {
+		c.memory.hits.add(^uint64(0)) // it was none
+		return false
+	}
+	return true
 }
 
 // Stats returns the chain's counters.

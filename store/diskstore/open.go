@@ -8,7 +8,6 @@ import (
 	"path"
 	"time"
 
-	"github.com/stratacache/strata/internal/clock"
 	"github.com/stratacache/strata/internal/journal"
 	"github.com/stratacache/strata/internal/vfs"
 	"github.com/stratacache/strata/store"
@@ -40,7 +39,6 @@ func Open(dir string, opts *Options) (*Store, error) {
 		s.abandonFS()
 		return nil, s.error("open", "", err)
 	}
-	s.clock = clock.NewCoarse()
 	s.stopCtx, s.stopCancel = context.WithCancel(context.Background())
 	if err := s.recover(); err != nil {
 		s.abandon()
@@ -95,7 +93,6 @@ func (s *Store) abandonFS() {
 // abandon releases what a failed Open has taken.
 func (s *Store) abandon() {
 	s.stopCancel()
-	s.clock.Stop()
 	if st := s.state.Load(); st != nil {
 		release(st.segs)
 	}

@@ -54,8 +54,8 @@ func (s *Store) liveVersion(f *found) (version uint64, ok bool) {
 	return it.Version, !passed(it.Expires)
 }
 
-// passed reports whether a deadline in microseconds has passed, by the precise
-// clock.
+// passed reports whether a deadline in microseconds has passed. It reads the precise
+// clock: a coarse one is late where the process stood still.
 func passed(deadline int64) bool {
 	return deadline < journal.Never && time.Now().UnixMicro() >= deadline
 }

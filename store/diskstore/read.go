@@ -103,7 +103,7 @@ func (s *Store) readOnce(p *segment.Probe, key string, m mode, dst []byte) (e st
 // load reads what find has found.
 func (s *Store) load(f *found, m mode, dst []byte) (e store.Entry, out []byte, hold holder, err error) {
 	if f.mem != nil {
-		if f.mem.kind == segment.KindDeleted || s.expired(f.mem.expires) {
+		if f.mem.kind == segment.KindDeleted || passed(f.mem.expires) {
 			return e, dst, nil, store.ErrNotFound
 		}
 		e = f.mem.entry()
@@ -143,7 +143,7 @@ func (s *Store) load(f *found, m mode, dst []byte) (e store.Entry, out []byte, h
 	if !it.Check(value) {
 		return e, dst[:len(dst)-cond(m == appended, len(value))], nil, fmt.Errorf("%w: checksum of a row of segment %d", segment.ErrData, f.seg.Meta.ID)
 	}
-	if s.expired(it.Expires) {
+	if passed(it.Expires) {
 		return e, dst[:len(dst)-cond(m == appended, len(value))], nil, store.ErrNotFound
 	}
 	e.Value, e.Version, e.Codec = value, it.Version, it.Codec
@@ -167,7 +167,7 @@ func (s *Store) loadTableRow(f *found, m mode, dst []byte) (e store.Entry, out [
 	if !it.Check(it.Value) {
 		return e, dst, nil, fmt.Errorf("%w: checksum of a row of segment %d", segment.ErrData, f.seg.Meta.ID)
 	}
-	if s.expired(it.Expires) {
+	if passed(it.Expires) {
 		return e, dst, nil, store.ErrNotFound
 	}
 	out, hold, err = s.loadTable(&e, it.Value, m, dst)

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/stratacache/strata/internal/clock"
 	"github.com/stratacache/strata/internal/journal"
 	"github.com/stratacache/strata/internal/vfs"
 	"github.com/stratacache/strata/store"
@@ -35,12 +34,11 @@ const (
 
 // Store is a disk tier. Create with Open. Safe for concurrent use.
 type Store struct {
-	opts  Options
-	fs    vfs.FS
-	lock  io.Closer
-	j     *journal.Journal
-	seed  uint64
-	clock *clock.Coarse
+	opts Options
+	fs   vfs.FS
+	lock io.Closer
+	j    *journal.Journal
+	seed uint64
 
 	guard      guard
 	publishing sync.Mutex
@@ -193,11 +191,6 @@ func (s *Store) stamps(n int) int64 {
 	}
 }
 
-// expired reports whether a deadline in microseconds has passed.
-func (s *Store) expired(deadline int64) bool {
-	return deadline < journal.Never && s.clock.Passed(deadline*1000)
-}
-
 // publish replaces the state by what change makes of a copy of it.
 func (s *Store) publish(change func(*state)) {
 	s.publishing.Lock()
@@ -275,7 +268,6 @@ func (s *Store) close() error {
 	s.publish(func(st *state) { *st = state{mem: newMemtable(0)} }) // who comes now finds nothing, and closed
 	s.guard.wait()
 	release(segs)
-	s.clock.Stop()
 	s.tables.dir.Close()
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
