@@ -22,7 +22,8 @@ type flights struct {
 
 type flightShard struct {
 	mu sync.Mutex
-	m  map[flightKey]*flight
+	m  map[string]*flight // the first of the key's, which are linked by next
+	n  int                // flights in m
 }
 
 // flightKey separates readers that cannot share: of another type, and those
@@ -33,17 +34,20 @@ type flightKey struct {
 	load bool
 }
 
-// flight is one walk or load in progress. obj and err are written before done
-// is closed and read after.
+// flight is one walk or load in progress. obj and err are written before landed is
+// set and read after.
 type flight struct {
 	flightKey
-	epoch uint64 // the chain's epoch, read before the stamp was drawn
-	stamp uint64 // version drawn before the work began
-	since uint64 // the same for the walk under way, the leader's second maybe
-	done  chan struct{}
-	obj   any // *object[V]
+	shard *flightShard
+	next  *flight // of the same key; guarded by the shard
+	epoch uint64  // the chain's epoch, read before the stamp was drawn
+	stamp uint64  // version drawn before the work began
+	since uint64  // the same for the walk under way, the leader's second maybe
+	obj   any     // *object[V]
 	err   error
-	down  bool // landed; the leader's own
+	over  atomic.Bool // landed
+	down  bool        // the same, of the leader's own
+	off   bool        // no longer in the shard, by the leader's doing; his own
 
 	right  *right // lease under which it loads
 	waited bool   // for another process's lease
@@ -51,51 +55,98 @@ type flight struct {
 	// stale is a value past its soft deadline that may be served meanwhile. news is
 	// closed once there is one, or with done, so that a waiter who takes either
 	// has one channel to wait for: a select of two costs a herd that is woken at
-	// once twice the time.
-	stale atomic.Value // *object[V]
-	news  chan struct{}
+	// once twice the time. Both channels are made for the first who waits, for most
+	// flights land before anybody does. They are guarded by the shard.
+	stale      atomic.Value // *object[V]
+	done, news chan struct{}
+	told       bool // there is a stale value, or all is over: news is closed
 }
 
 // offer lets waiters take o, which was found after the flight was claimed, instead
 // of waiting for the load. Only the leader offers.
 func (f *flight) offer(o any) {
 	if f.stale.Swap(o) == nil && !f.down {
+		f.shard.mu.Lock()
+		f.tell()
+		f.shard.mu.Unlock()
+	}
+}
+
+// tell wakes those who wait for news. The shard is locked.
+func (f *flight) tell() {
+	if f.told {
+		return
+	}
+	f.told = true
+	if f.news != nil {
 		close(f.news)
 	}
 }
+
+// wait returns a channel that is closed when the flight has landed, or where stales
+// is set when a stale value is on offer.
+func (f *flight) wait(stales bool) <-chan struct{} {
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
+	if stales {
+		return opened(&f.news, f.told)
+	}
+	return opened(&f.done, f.over.Load())
+}
+
+// opened returns the channel, which is made, and closed where that is due already,
+// if there is none.
+func opened(ch *chan struct{}, closed bool) <-chan struct{} {
+	if *ch == nil {
+		*ch = make(chan struct{})
+		if closed {
+			close(*ch)
+		}
+	}
+	return *ch
+}
+
+// landed reports whether obj and err are there.
+func (f *flight) landed() bool { return f.over.Load() }
 
 func (t *flights) shard(key string) *flightShard {
 	return &t.shards[maphash.String(t.seed, key)%uint64(len(t.shards))]
 }
 
-// landed reports whether obj and err are there.
-func (f *flight) landed() bool {
-	select {
-	case <-f.done:
-		return true
-	default:
-		return false
-	}
-}
-
 // claim returns the flight of k, and whether the caller is the one who must
 // work on it and land it.
 func (t *flights) claim(k flightKey, c *Chain) (f *flight, leader bool) {
+	return t.claimAt(k, c, nil, 0)
+}
+
+// claimAt is claim at a time, in Unix nanoseconds, that was read not long ago; 0: it
+// was not. own is what a new flight is made of; nil: it is allocated.
+func (t *flights) claimAt(k flightKey, c *Chain, own *flight, now int64) (f *flight, leader bool) {
 	s := t.shard(k.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f := s.m[k]; f != nil {
-		return f, false
+	first := s.m[k.key]
+	for f := first; f != nil; f = f.next {
+		if f.flightKey == k {
+			return f, false
+		}
 	}
 	t.n.Add(1) // before the stamp is drawn, or forget could miss it
-	f = &flight{flightKey: k, epoch: c.epoch.Load(), done: make(chan struct{})}
-	f.news = make(chan struct{})
-	f.stamp = c.hlc.Next()
+	if f = own; f == nil {
+		f = new(flight)
+	}
+	f.flightKey, f.shard, f.next, f.epoch = k, s, first, c.epoch.Load()
+	if now == 0 {
+		f.stamp = c.hlc.Next()
+	} else {
+		f.stamp = c.hlc.NextAt(now)
+	}
 	f.since = f.stamp
 	if s.m == nil {
-		s.m = make(map[flightKey]*flight)
+		s.m = make(map[string]*flight)
 	}
-	s.m[k] = f
+	s.m[k.key] = f
+	s.n++
 	return f, true
 }
 
@@ -104,8 +155,11 @@ func (t *flights) land(f *flight, obj any, err error) {
 	if f.down {
 		return
 	}
-	t.remove(f)
-	t.publish(f, obj, err)
+	f.obj, f.err, f.down = obj, err, true
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
+	t.take(f)
+	f.finish()
 }
 
 // publish is land, but those who come later still get the outcome, until remove:
@@ -115,10 +169,18 @@ func (t *flights) publish(f *flight, obj any, err error) {
 		return
 	}
 	f.obj, f.err, f.down = obj, err, true
-	close(f.done)
-	if f.stale.Load() == nil {
-		close(f.news)
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
+	f.finish()
+}
+
+// finish wakes all who wait. The shard is locked.
+func (f *flight) finish() {
+	f.over.Store(true)
+	if f.done != nil {
+		close(f.done)
 	}
+	f.tell()
 }
 
 // rescue is deferred by those who work on flights. Where a panic (of a codec, a
@@ -156,12 +218,45 @@ func (c *Chain) rescued(v any, fs []*flight) {
 
 // remove makes later readers start anew; those who wait for f keep waiting.
 func (t *flights) remove(f *flight) {
-	s := t.shard(f.key)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.m[f.flightKey] == f {
-		delete(s.m, f.flightKey)
-		t.n.Add(-1)
+	if f.off {
+		return
+	}
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
+	t.take(f)
+}
+
+// take takes f out of its shard, which is locked, if it is still there.
+func (t *flights) take(f *flight) {
+	if f.off {
+		return
+	}
+	f.off = true
+	t.detach(f.shard, f.key, func(other *flight) bool { return other == f })
+}
+
+// detach takes those flights of key out of s, which is locked, that are wanted.
+func (t *flights) detach(s *flightShard, key string, wanted func(*flight) bool) {
+	first := s.m[key]
+	if first == nil {
+		return
+	}
+	left := first
+	for at := &left; *at != nil; {
+		if f := *at; wanted(f) {
+			*at = f.next
+			s.n--
+			t.n.Add(-1)
+		} else {
+			at = &f.next
+		}
+	}
+	switch left {
+	case first:
+	case nil:
+		delete(s.m, key)
+	default:
+		s.m[key] = left
 	}
 }
 
@@ -174,15 +269,10 @@ func (t *flights) forget(key string, version uint64) {
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.m) == 0 || t.broken {
+	if s.n == 0 || t.broken {
 		return
 	}
-	for k, f := range s.m {
-		if k.key == key && f.stamp < version {
-			delete(s.m, k)
-			t.n.Add(-1)
-		}
-	}
+	t.detach(s, key, func(f *flight) bool { return f.stamp < version })
 }
 
 // forgetAll detaches every flight, for Clear.
@@ -190,7 +280,8 @@ func (t *flights) forgetAll() {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
-		t.n.Add(-int64(len(s.m)))
+		t.n.Add(-int64(s.n))
+		s.n = 0
 		clear(s.m)
 		s.mu.Unlock()
 	}

@@ -116,17 +116,15 @@ func (c *Chain) detach(ctx context.Context) context.Context { return detached{c.
 // meanwhile: within stale_while_revalidate at once, otherwise when the rule's soft
 // timeout has passed since the call began.
 func (c *Cache[V]) await(ctx context.Context, f *flight, p *plan, loads bool, began time.Time) (*object[V], error) {
-	next, late := f.done, false
 	var soft <-chan time.Time
-	if loads && !p.neverStale {
-		next = f.news
-		if p.soft > 0 && !f.landed() {
-			t := time.NewTimer(p.soft - time.Since(began))
-			defer t.Stop()
-			soft = t.C
-		}
+	stales, late := loads && !p.neverStale, false
+	if stales && p.soft > 0 && !f.landed() {
+		t := time.NewTimer(p.soft - time.Since(began))
+		defer t.Stop()
+		soft = t.C
 	}
 	for !f.landed() {
+		next := f.wait(stales)
 		if ctx.Done() == nil && soft == nil {
 			<-next // without a select, which is dearer to wake
 		} else {
@@ -146,7 +144,7 @@ func (c *Cache[V]) await(ctx context.Context, f *flight, p *plan, loads bool, be
 			c.countStale(f.key)
 			return o, nil
 		}
-		next = f.done // there is no other news
+		stales = false // there is no other news
 	}
 	o, _ := f.obj.(*object[V])
 	return o, f.err
