@@ -68,7 +68,7 @@ func gocacheSharedRead(t *testing.T) verdict {
 }
 
 // patience is how long a caller of the hanging tier is ready to wait.
-const patience = 500 * time.Millisecond
+const patience = 3 * time.Second
 
 // strataStuckTier: the first tier hangs until its context ends, as a client of a
 // server that does not answer should. The second has the value.

@@ -61,7 +61,7 @@ func TestOutagesOfRedis(t *testing.T) {
 			}
 			c, err := chain.New([]chain.Tier{
 				{Name: "memory", Store: memory(t)}, {Name: "redis", Store: shared(t, proxy.Addr, "out:")},
-			}, set, &chain.Options{TierTimeout: 200 * time.Millisecond, Pending: chain.PendingOptions{
+			}, set, &chain.Options{TierTimeout: time.Second, Pending: chain.PendingOptions{
 				Journal: t.TempDir(), MaxAttempts: 5, RetryMax: 200 * time.Millisecond,
 				OnDeadLetter: func(l chain.DeadLetter) { t.Errorf("given up: %+v", l) },
 			}})
@@ -127,7 +127,7 @@ func loadThrough(t *testing.T, c *chain.Chain, outage func() (end func())) {
 			t.Fatal(err)
 		}
 		if x.Tiers[1].Present != (value != "") {
-			t.Errorf("%s: in Redis %v; acknowledged %q", key, x.Tiers[1].Present, value)
+			t.Errorf("%s: in Redis %v, %v; acknowledged %q", key, x.Tiers[1].Present, x.Tiers[1].Err, value)
 		}
 		v, err := cache.Get(ctx, key)
 		if value == "" && !errors.Is(err, store.ErrNotFound) || value != "" && (err != nil || v != value) {

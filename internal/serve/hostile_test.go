@@ -198,7 +198,7 @@ func TestConnections(t *testing.T) {
 
 // TestIdle: a connection on which nothing happens ends, a subscriber stays.
 func TestIdle(t *testing.T) {
-	addr, _ := (&shape{opts: serve.Options{IdleTimeout: time.Millisecond}}).start(t)
+	addr, _ := (&shape{opts: serve.Options{IdleTimeout: time.Second}}).start(t)
 	sub := dial(t, addr)
 	sub.do("subscribe", "ch")
 	idle := dial(t, addr)

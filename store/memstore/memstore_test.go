@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -286,26 +287,26 @@ func TestScanObjects(t *testing.T) {
 
 // TestReadRemovesExpired: what a read finds expired frees its room.
 func TestReadRemovesExpired(t *testing.T) {
-	s := open(t, nil)
-	ctx := t.Context()
-	deadline := time.Now().Add(20 * time.Millisecond)
-	for i := range 300 {
-		_ = s.Set(ctx, fmt.Sprint(i), store.Entry{Value: []byte("v"), Expires: deadline})
-	}
-	for time.Now().Before(deadline) {
-		time.Sleep(time.Until(deadline))
-	}
-	if n := s.Stats().Entries; n != 300 {
-		t.Fatalf("%d entries before they were read, want 300", n)
-	}
-	for i := range 300 {
-		if _, err := s.Get(ctx, fmt.Sprint(i)); !errors.Is(err, store.ErrNotFound) {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, nil)
+		ctx := t.Context()
+		deadline := time.Now().Add(20 * time.Millisecond)
+		for i := range 300 {
+			_ = s.Set(ctx, fmt.Sprint(i), store.Entry{Value: []byte("v"), Expires: deadline})
 		}
-	}
-	if st := s.Stats(); st.Entries != 0 || st.Expired != 300 {
-		t.Errorf("Stats = %+v; want no entries, 300 expired", st)
-	}
+		time.Sleep(time.Until(deadline))
+		if n := s.Stats().Entries; n != 300 {
+			t.Fatalf("%d entries before they were read, want 300", n)
+		}
+		for i := range 300 {
+			if _, err := s.Get(ctx, fmt.Sprint(i)); !errors.Is(err, store.ErrNotFound) {
+				t.Fatal(err)
+			}
+		}
+		if st := s.Stats(); st.Entries != 0 || st.Expired != 300 {
+			t.Errorf("Stats = %+v; want no entries, 300 expired", st)
+		}
+	})
 }
 
 func TestOnEvict(t *testing.T) {

@@ -37,7 +37,13 @@
 // Every call returns soon after its context ends, also when it is cancelled while
 // the server does not answer; only the first one or two writes that find it so may
 // keep a cancelled caller for the client's read timeout (two seconds), where that
-// is three seconds or less. A write that was given up may still take effect. Errors of the server (OOM, READONLY, NOAUTH, LOADING) are the Err of the
+// is three seconds or less. A write that was given up may still take effect.
+//
+// Errors of the server (OOM, READONLY, NOAUTH, LOADING) are the Err of the
 // *store.Error, as go-redis reports them, and redis.HasErrorPrefix tells them
 // apart. A key of another type is [ErrWrongType]. Passwords are in no error.
+//
+// After as many connections as the pool is large have been refused, go-redis tries
+// one a second and fails every call meanwhile: calls fail for up to a second after
+// the server is back.
 package redisstore

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stratacache/strata/internal/redistest"
 	"github.com/stratacache/strata/store"
 )
 
@@ -45,11 +46,22 @@ func TestLeaseIsExclusive(t *testing.T) {
 func TestLeaseIsRenewed(t *testing.T) {
 	t.Parallel()
 	s := prefixed(t, Options{})
-	l := mustLease(t, s, "k", 300*time.Millisecond)
+	l := mustLease(t, s, "k", 3*time.Second)
 	defer release(t, l)
-	time.Sleep(time.Second)
+	last, renewals := time.Duration(-1), 0
+	redistest.Eventually(t, time.Minute, "the lease has been renewed four times, each after a third of its TTL", func() bool {
+		left := s.client.PTTL(context.Background(), l.(*lease).name).Val()
+		if left < 0 {
+			t.Fatal("the lease is gone")
+		}
+		if last >= 0 && left > last {
+			renewals++
+		}
+		last = left
+		return renewals >= 4
+	})
 	if _, err := s.Lease(context.Background(), "k", time.Minute); !errors.Is(err, store.ErrLeased) {
-		t.Errorf("after three times its TTL the lease was free: %v", err)
+		t.Errorf("after more than its TTL the lease was free: %v", err)
 	}
 }
 
