@@ -93,7 +93,9 @@ type Options struct {
 	// Feed tells other processes of this one's writes and this one of theirs; nil
 	// is none, and then what others write is noticed when it expires here.
 	Feed store.Feed
-	// FeedTimeout bounds each Publish; 0 means 5 seconds.
+	// FeedTimeout bounds each Publish, and how long New waits to be told what others
+	// did while this process was down, before its own tiers are believed; 0 means 5
+	// seconds.
 	FeedTimeout time.Duration
 	// Keyrings are the key rings that rules name in `encrypt`. Values are
 	// encrypted in every tier that holds bytes, and in clear in memory.
@@ -183,17 +185,10 @@ func (c *Chain) start() {
 	c.loading = make(chan struct{}, c.opts.MaxLoads)
 	c.filler = newFiller(c)
 	c.observeEvictions()
+	c.startFeed()
 	for _, t := range c.bytes {
 		c.loops.Go(func() { t.queue.run(c.stop) })
 		c.loops.Go(func() { t.queue.assist(c.stop) })
-	}
-	if c.opts.Feed != nil {
-		c.notices = newNotices(c, c.opts.Feed)
-		cursor := c.loadCursor(c.ctx)
-		c.notices.cursor = cursor
-		c.loops.Go(func() { c.notices.follow(c.ctx) })
-		c.loops.Go(func() { c.notices.publish(c.stop) })
-		c.loops.Go(func() { c.notices.save(c.stop, cursor) })
 	}
 }
 

@@ -77,3 +77,12 @@ func (t *tier) remembers(stamp uint64) bool {
 	ttl := ts.TombstoneTTL()
 	return ttl == 0 || time.Since(clock.Time(stamp)) < ttl
 }
+
+// memoryOfDeletes is for how long the tier surely remembers deletes, with the time
+// that a call may take; 0: not at all, or for nobody else.
+func (t *tier) memoryOfDeletes() time.Duration {
+	if ts, ok := t.tombstoner(); ok {
+		return ts.TombstoneTTL() / 2
+	}
+	return 0
+}

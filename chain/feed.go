@@ -17,20 +17,25 @@ type notices struct {
 	c    *Chain
 	feed store.Feed
 
-	mu     sync.Mutex
-	queue  []store.Change // to be published, oldest first
-	lost   bool           // more came in than the queue holds
-	wake   chan struct{}
-	hurry  chan struct{} // somebody waits for what is queued
-	cursor string
+	mu      sync.Mutex
+	queue   []store.Change // to be published, oldest first
+	lost    bool           // more came in than the queue holds
+	wake    chan struct{}
+	hurry   chan struct{} // somebody waits for what is queued
+	cursor  string
+	failed  bool          // Follow has, since the process last knew everything
+	vain    bool          // a flush has waited for that, and in vain
+	tidings chan struct{} // closed when heard or failed is set; nil while nobody waits
 
 	published, applied, missed, failures counter
-	following                            atomic.Bool
+	// heard is when all that others had published was last known here, Unix
+	// nanoseconds; 0: it is not known.
+	heard atomic.Int64
 }
 
 // FeedStats are the counters of a chain's Feed.
 type FeedStats struct {
-	Following bool   // the position in the feed is known, and the connection has not failed since
+	Following bool   // all that others have published is known here, and the connection has not failed since
 	Pending   int    // changes of this process that are yet to be published
 	Published uint64 // changes that were
 	Applied   uint64 // changes of other processes that were carried out here
@@ -40,7 +45,7 @@ type FeedStats struct {
 
 func (n *notices) stats() FeedStats {
 	return FeedStats{
-		Following: n.following.Load(), Pending: n.pending(), Published: n.published.load(), Applied: n.applied.load(),
+		Following: n.heard.Load() != 0, Pending: n.pending(), Published: n.published.load(), Applied: n.applied.load(),
 		Missed: n.missed.load(), Failures: n.failures.load(),
 	}
 }
@@ -161,7 +166,7 @@ func (n *notices) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := n.feed.Follow(ctx, n.at(), n.apply)
-		n.following.Store(false)
+		n.cut()
 		if ctx.Err() != nil {
 			return
 		}
@@ -201,9 +206,15 @@ func (n *notices) apply(news store.News) {
 		}
 	}
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.cursor = news.Cursor
-	n.mu.Unlock()
-	n.following.Store(true)
+	if news.Behind {
+		n.heard.Store(0)
+		return
+	}
+	n.heard.Store(time.Now().UnixNano())
+	n.failed, n.vain = false, false
+	wakeAll(&n.tidings)
 }
 
 // save stores the cursor now and then until stop closes, and a last time then.

@@ -33,6 +33,7 @@ type note struct {
 type port struct {
 	w      *wire
 	origin int
+	slow   time.Duration // that news takes when it begins to follow
 	mu     sync.Mutex
 	down   chan struct{} // closed while the connection is cut
 }
@@ -103,6 +104,8 @@ func (p *port) Follow(ctx context.Context, cursor string, f func(store.News)) er
 	w.mu.Unlock()
 	if cursor != "" {
 		at, _ = strconv.Atoi(cursor)
+		f(store.News{Cursor: cursor, Behind: true})
+		time.Sleep(p.slow)
 	}
 	for {
 		if p.isDown() {
@@ -146,14 +149,18 @@ func (shared) Close() error { return nil }
 
 func startProcess(t *testing.T, w *wire, origin int, redis *mapStore, disk *mapStore) process {
 	t.Helper()
-	p := process{port: w.port(origin), disk: disk}
+	return w.port(origin).start(t, redis, disk)
+}
+
+// start is startProcess at a port that is there.
+func (p *port) start(t *testing.T, redis, disk *mapStore) process {
+	t.Helper()
 	c := newChain(t, []chain.Tier{
 		{Name: "memory", Store: newObjects(1000)},
 		{Name: "redis", Store: shared{redis}, Shared: true},
 		{Name: "disk", Store: shared{disk}},
-	}, "", &chain.Options{Feed: p.port})
-	p.Cache = chain.NewCache[string](c, nil)
-	return p
+	}, "", &chain.Options{Feed: p})
+	return process{Cache: chain.NewCache[string](c, nil), port: p, disk: disk}
 }
 
 func (p process) want(t *testing.T, key, want string) {
@@ -293,6 +300,7 @@ func TestFeedAfterRestart(t *testing.T) {
 					must(t, disk.Delete(ctx, "__strata:cursor"))
 				}
 				b = startProcess(t, w, 2, redis, disk)
+				b.want(t, "k", "")
 				time.Sleep(time.Second)
 				b.want(t, "k", "")
 				if knows {

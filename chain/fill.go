@@ -76,6 +76,8 @@ type promotion struct {
 	stamp uint64
 	to    []placed
 	right *right // where the entry was loaded under a lease
+	// private: a tier of this process's own had the entry, or the queue of one.
+	private bool
 }
 
 // filler promotes entries into slower tiers behind the readers' backs: in order
@@ -208,7 +210,7 @@ func (c *Chain) fillTier(ctx context.Context, p *promotion, t placed, old remnan
 		return
 	}
 	defer t.queue.letGo(p.key)
-	if !c.fences.open(p.key, p.stamp) || !t.remembers(p.stamp) { // asked while no flush can pass
+	if !c.fences.open(p.key, p.stamp) || !t.remembers(p.stamp) || !c.vouched(p, t.tier) { // asked while no flush can pass
 		c.counts.fenced.add(1)
 		return
 	}

@@ -334,7 +334,7 @@ func (c *Chain) fillTierMany(ctx context.Context, t *tier, fills []promotion, re
 			continue
 		}
 		defer t.queue.letGo(p.key)
-		if !c.fences.open(p.key, p.stamp) || !t.remembers(p.stamp) {
+		if !c.fences.open(p.key, p.stamp) || !t.remembers(p.stamp) || !c.vouched(p, t) {
 			c.counts.fenced.add(1)
 			continue
 		}

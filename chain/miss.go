@@ -338,7 +338,7 @@ func (c *Cache[V]) arrive(f *flight, p *plan, fd *finding, o *object[V]) {
 	ch.fillMemory(p, f.key, o, f.since)
 	ch.flights.land(f, o, nil)
 	if len(fd.to) > 0 {
-		ch.filler.promote(promotion{key: f.key, entry: fd.entry, stamp: f.since, to: fd.to})
+		ch.filler.promote(promotion{key: f.key, entry: fd.entry, stamp: f.since, to: fd.to, private: p.private(fd.from)})
 	}
 }
 

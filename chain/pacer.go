@@ -60,6 +60,7 @@ func (q *queue) run(stop <-chan struct{}) {
 	for {
 		wait, some := q.next(time.Now())
 		if some && wait <= 0 {
+			q.catchUp(stop)
 			select {
 			case q.lanes[0].token <- struct{}{}:
 				q.round()

@@ -43,4 +43,8 @@ type News struct {
 	// Missed says that changes before these are lost: what the process holds
 	// from before is suspect.
 	Missed bool
+	// Behind says that more had been published when these were read: news of it
+	// follows at once. News without it means that the process knows of everything up
+	// to then; a feed brings some, if need be empty, every few seconds.
+	Behind bool
 }

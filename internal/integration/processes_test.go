@@ -102,7 +102,7 @@ func TestProcessRestartsWithOldDisk(t *testing.T) {
 	b.must(order{Op: "set", Key: "changed", Value: "old"})
 	b.must(order{Op: "set", Key: "same", Value: "old"})
 	a.until("same", "old")
-	time.Sleep(500 * time.Millisecond) // b has read its own announcements, and so has a place to go on from
+	b.must(order{Op: "follow"}) // so it has a place to go on from
 	b.must(order{Op: "close"})
 	a.must(order{Op: "set", Key: "changed", Value: "new"})
 	a.must(order{Op: "delete", Key: "changed"})
@@ -112,8 +112,11 @@ func TestProcessRestartsWithOldDisk(t *testing.T) {
 	}
 	b = startWorker(t, settings{Redis: srv.Addr, Prefix: "p:", Dir: dir})
 	a.must(order{Op: "set", Key: "marker", Value: "1"})
-	b.until("marker", "1")
 	b.until("changed", "")
+	b.until("marker", "1")
+	if got := b.get("changed") + a.get("changed"); got != "" {
+		t.Errorf("changed = %q; want nothing, in either process: it was deleted", got)
+	}
 	if got := b.get("same"); got != "old" {
 		t.Errorf("same = %q; want what the disk holds, for nobody has changed it", got)
 	}

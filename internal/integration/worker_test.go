@@ -55,7 +55,7 @@ type settings struct {
 
 // order is what a worker is told to do, and answer what came of it.
 type order struct {
-	Op    string            `json:"op"` // set, get, delete, setmany, load, flush, close
+	Op    string            `json:"op"` // set, get, delete, setmany, load, follow, flush, close
 	Key   string            `json:"key,omitempty"`
 	Value string            `json:"value,omitempty"`
 	Many  map[string]string `json:"many,omitempty"`
@@ -156,6 +156,11 @@ func obey(cache *chain.Cache[string], o order, s settings) answer {
 		a.Value, err = cache.Get(ctx, o.Key)
 	case "load":
 		a.Value, err = cache.GetOrLoad(ctx, o.Key, load(s, o))
+	case "follow": // waits until the worker does
+		for !cache.Chain().Stats().Feed.Following && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		err = ctx.Err()
 	case "flush":
 		err = cache.Chain().Flush(ctx)
 	case "close":

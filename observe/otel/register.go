@@ -72,7 +72,7 @@ func chainFigures() []figure {
 		{"strata.journal.bytes", "By", "Size of the journal of durable writes.", false, func(s *chain.Stats) float64 { return float64(s.Journal.Bytes) }, nil, nil, nil},
 		{"strata.journal.records", "{write}", "Durable writes that a tier has yet to take.", false, func(s *chain.Stats) float64 { return float64(s.Journal.Records) }, nil, nil, nil},
 		{"strata.journal.failed", "1", "1 while the journal takes no writes.", false, func(s *chain.Stats) float64 { return flag(s.Journal.Err != nil) }, nil, nil, nil},
-		{"strata.feed.following", "1", "1 while changes of other processes arrive; always 0 without a feed.", false, func(s *chain.Stats) float64 { return flag(s.Feed.Following) }, nil, nil, nil},
+		{"strata.feed.following", "1", "1 while all changes of other processes are known; always 0 without a feed.", false, func(s *chain.Stats) float64 { return flag(s.Feed.Following) }, nil, nil, nil},
 		{"strata.feed.pending", "{change}", "Changes that other processes are yet to be told of.", false, func(s *chain.Stats) float64 { return float64(s.Feed.Pending) }, nil, nil, nil},
 		{"strata.feed.published", "{change}", "Changes that other processes were told of.", true, func(s *chain.Stats) float64 { return float64(s.Feed.Published) }, nil, nil, nil},
 		{"strata.feed.applied", "{change}", "Changes of other processes that were carried out.", true, func(s *chain.Stats) float64 { return float64(s.Feed.Applied) }, nil, nil, nil},

@@ -77,7 +77,7 @@ func chainMetrics() []one {
 		ofChain("journal_bytes", "Size of the journal of durable writes.", gauge, func(s *chain.Stats) float64 { return float64(s.Journal.Bytes) }),
 		ofChain("journal_records", "Durable writes that a tier has yet to take.", gauge, func(s *chain.Stats) float64 { return float64(s.Journal.Records) }),
 		ofChain("journal_failed", "1 while the journal takes no writes.", gauge, func(s *chain.Stats) float64 { return flag(s.Journal.Err != nil) }),
-		ofChain("feed_following", "1 while changes of other processes arrive; always 0 without a feed.", gauge, func(s *chain.Stats) float64 { return flag(s.Feed.Following) }),
+		ofChain("feed_following", "1 while all changes of other processes are known; always 0 without a feed.", gauge, func(s *chain.Stats) float64 { return flag(s.Feed.Following) }),
 		ofChain("feed_pending", "Changes that other processes are yet to be told of.", gauge, func(s *chain.Stats) float64 { return float64(s.Feed.Pending) }),
 		ofChain("feed_published_total", "Changes that other processes were told of.", counter, func(s *chain.Stats) float64 { return float64(s.Feed.Published) }),
 		ofChain("feed_applied_total", "Changes of other processes that were carried out.", counter, func(s *chain.Stats) float64 { return float64(s.Feed.Applied) }),

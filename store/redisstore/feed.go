@@ -126,11 +126,11 @@ func (f *Feed) published(id string) error {
 
 // Follow implements store.Feed. The cursor is the id of the last entry read.
 func (f *Feed) Follow(ctx context.Context, cursor string, fn func(store.News)) error {
-	at, missed, err := f.position(ctx, cursor)
+	at, missed, behind, err := f.position(ctx, cursor)
 	if err != nil {
 		return f.s.fail(ctx, "follow", "", err)
 	}
-	fn(store.News{Cursor: at.String(), Missed: missed})
+	fn(store.News{Cursor: at.String(), Missed: missed, Behind: behind})
 	for {
 		news, next, n, err := f.read(ctx, at)
 		if err != nil {
@@ -141,13 +141,11 @@ func (f *Feed) Follow(ctx context.Context, cursor string, fn func(store.News)) e
 			if err != nil {
 				return f.s.fail(ctx, "follow", "", err)
 			}
-			news.Missed = gone
+			news.Missed, news.Behind = gone, true
 		}
 		at = next
-		if n > 0 {
-			news.Cursor = at.String()
-			fn(news)
-		}
+		news.Cursor = at.String()
+		fn(news)
 		if err := f.probe(ctx, at, n); err != nil {
 			return f.s.fail(ctx, "follow", "", err)
 		}
@@ -218,23 +216,21 @@ func (f *Feed) probe(ctx context.Context, at streamID, n int) error {
 	return f.published(id)
 }
 
-// position turns a cursor into the id to read after, and reports whether entries
-// after it are gone.
-func (f *Feed) position(ctx context.Context, cursor string) (at streamID, missed bool, err error) {
+// position turns a cursor into the id to read after. It reports whether entries
+// after it are gone, and whether there are any.
+func (f *Feed) position(ctx context.Context, cursor string) (at streamID, missed, behind bool, err error) {
+	info, err := f.info(ctx)
+	if err != nil {
+		return at, false, false, err
+	}
 	if cursor == "" {
-		info, err := f.info(ctx)
-		return info.last, false, err
+		return info.last, false, false, nil
 	}
-	if at, err = parseStreamID(cursor); err != nil {
-		info, err := f.info(ctx) // a damaged cursor: start anew
-		return info.last, true, err
+	at, err = parseStreamID(cursor)
+	if err != nil || info.lostAfter(at) { // a damaged cursor, too: start anew
+		return info.last, true, false, nil
 	}
-	missed, err = f.trimmed(ctx, at)
-	if missed {
-		info, err := f.info(ctx)
-		return info.last, true, err
-	}
-	return at, false, err
+	return at, false, at.less(info.last), nil
 }
 
 // trimmed reports whether entries after at have been deleted, or the stream is

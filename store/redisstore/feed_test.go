@@ -18,6 +18,8 @@ type follower struct {
 	changes []store.Change
 	cursor  string
 	missed  int
+	behind  bool          // the last news had more to come
+	knew    int           // how many changes had come when for the first time there were no more; -1: not yet
 	heard   chan struct{} // a note for each piece of news
 	stop    context.CancelFunc
 	done    chan error
@@ -26,12 +28,15 @@ type follower struct {
 func follow(t testing.TB, f *Feed, cursor string) *follower {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	fo := &follower{stop: cancel, done: make(chan error, 1), heard: make(chan struct{}, 1)}
+	fo := &follower{knew: -1, stop: cancel, done: make(chan error, 1), heard: make(chan struct{}, 1)}
 	go func() {
 		fo.done <- f.Follow(ctx, cursor, func(n store.News) {
 			fo.mu.Lock()
 			fo.changes = append(fo.changes, n.Changes...)
-			fo.cursor = n.Cursor
+			fo.cursor, fo.behind = n.Cursor, n.Behind
+			if !n.Behind && fo.knew < 0 {
+				fo.knew = len(fo.changes)
+			}
 			if n.Missed {
 				fo.missed++
 			}
@@ -143,6 +148,41 @@ func TestFeedResumes(t *testing.T) {
 	again.until(t, "everything", func() bool { return len(again.changes) == n })
 	if again.missed != 0 || !slices.Equal(again.changes, batch) {
 		t.Errorf("missed = %d, or the changes differ", again.missed)
+	}
+	again.until(t, "the end", func() bool { return !again.behind })
+	if again.knew != n {
+		t.Errorf("it was said that nothing more had been published after %d changes of %d", again.knew, n)
+	}
+}
+
+// Who comes back and has missed nothing is told so at once, and who hears nothing
+// new is told that now and then.
+func TestFeedSaysThatThereIsNothingNew(t *testing.T) {
+	t.Parallel()
+	s := prefixed(t, Options{})
+	f := newFeed(t, s, &FeedOptions{Block: 10 * time.Millisecond})
+	publish(t, f, written(0))
+	first := follow(t, f, "")
+	first.stop()
+	<-first.done
+	heard := make(chan store.News)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() {
+		done <- f.Follow(ctx, first.cursor, func(n store.News) { heard <- n })
+	}()
+	for range 5 {
+		if n := <-heard; n.Behind || n.Missed || n.Cursor == "" || len(n.Changes) > 0 {
+			t.Errorf("news = %+v; want a cursor and nothing else", n)
+		}
+	}
+	cancel()
+	for {
+		select {
+		case <-heard:
+		case <-done:
+			return
+		}
 	}
 }
 

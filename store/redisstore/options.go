@@ -39,8 +39,10 @@ type Options struct {
 
 	// Tombstone is how long a delete by a chain is remembered in Redis, so that
 	// what another process loaded before it is not filled in after it. It should
-	// be longer than any load takes. 0 means DefaultTombstone; a negative one
-	// remembers none.
+	// be longer than any load takes. A chain with a Feed brings what only its own
+	// disk has to Redis while it has had news within half of it, so that less than a
+	// minute is of little use. 0 means DefaultTombstone; a negative one remembers
+	// none.
 	Tombstone time.Duration
 
 	// AllowClearAll lets Clear work without a Prefix, where it removes every
