@@ -69,13 +69,15 @@ func loads(t testing.TB, keys, size, rounds int) []string {
 	return lines(load, cpu, opening, space)
 }
 
+// dirSize is what the files of dir take on the disk, in whole blocks. Where the
+// system does not tell, it is their length.
 func dirSize(dir string) (n int64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		if fi, err := d.Info(); err == nil {
-			n += fi.Size()
+			n += onDisk(fi)
 		}
 		return nil
 	})

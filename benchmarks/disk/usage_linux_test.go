@@ -1,6 +1,8 @@
 package disk
 
 import (
+	"io/fs"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,4 +22,13 @@ func usage(who int) time.Duration {
 		panic(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// onDisk is what a file takes on the disk. A length says less for a small file,
+// which takes a block, and more for one with holes.
+func onDisk(fi fs.FileInfo) int64 {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return st.Blocks * 512
+	}
+	return fi.Size()
 }
