@@ -2,12 +2,14 @@ package chain_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stratacache/strata/chain"
 	"github.com/stratacache/strata/store"
+	"github.com/stratacache/strata/store/faultstore"
 )
 
 // oblivious is a shared tier that remembers deletes for a minute.
@@ -153,5 +155,42 @@ func TestPendingWritesWaitForNews(t *testing.T) {
 			port.cut(false) // or Close says what nobody has been told
 			time.Sleep(10 * time.Second)
 		})
+	}
+}
+
+// A process that keeps nothing but a journal, and was down while another deleted what
+// it had yet to write, does not write it: it learns of the delete first.
+func TestJournalLearnsOfDeletesFirst(t *testing.T) {
+	ctx, w, redis, dir := context.Background(), &wire{}, newOblivious(), t.TempDir()
+	port := w.port(1)
+	open := func(s store.Store) *chain.Chain {
+		c, err := chain.New([]chain.Tier{{Name: "memory", Store: newObjects(9)}, {Name: "redis", Store: s, Shared: true, WriteBack: true}},
+			parse(t, `rules: [{keys: "k:*", ttl: 1h, write: back, durable: true}]`),
+			&chain.Options{Feed: port, Pending: chain.PendingOptions{Journal: dir}})
+		noErr(t, err)
+		return c
+	}
+	broken := faultstore.New(redis)
+	broken.Inject(faultstore.Fault{Op: faultstore.OpWrites, Err: errBoom})
+	c := open(broken)
+	for !c.Stats().Feed.Following {
+		runtime.Gosched()
+	}
+	cache := chain.NewCache[string](c, nil)
+	noErr(t, cache.Set(ctx, "k:deleted", "old"))
+	noErr(t, cache.Set(ctx, "k:kept", "v"))
+	if pe := stop(t, c); pe == nil || pe.Journalled != 2 {
+		t.Fatalf("Close reports %+v; want 2 writes in the journal", pe)
+	}
+	noErr(t, w.port(2).Publish(ctx, []store.Change{{Kind: store.ChangeWrite, Key: "k:deleted", Version: versionAt(time.Now().Add(time.Second))}}))
+	port.slow = 50 * time.Millisecond
+	c = open(redis)
+	noErr(t, c.Flush(ctx))
+	noErr(t, c.Close(ctx))
+	if _, ok := redis.Peek("k:deleted"); ok {
+		t.Error("a write from the journal came into the shared tier after another process had deleted the key")
+	}
+	if e, _ := redis.Peek("k:kept"); string(e.Value) != "v" {
+		t.Errorf("k:kept = %q in the shared tier; want what the journal held", e.Value)
 	}
 }
