@@ -53,7 +53,9 @@ func NewCache[V any](c *Chain, opts *CacheOptions[V]) *Cache[V] {
 		t.objects = c.memory.objects
 	}
 	t.size = int64(reflect.TypeFor[object[V]]().Size())
-	t.flat = isPlain[V]() && t.typ.Kind() != reflect.String
+	var v V
+	_, says := any(v).(Sizer)
+	t.flat = flat(t.typ, 0) && !says
 	return t
 }
 
@@ -76,10 +78,11 @@ type WriteOptions struct {
 // A value past its soft deadline is returned within the rule's
 // stale_while_revalidate window.
 func (c *Cache[V]) Get(ctx context.Context, key string) (V, error) {
-	if o := c.peek(key); o != nil {
+	o, held := c.peek(key)
+	if o != nil {
 		return c.give(o), nil
 	}
-	return c.value(c.miss(ctx, key, nil))
+	return c.value(c.miss(ctx, key, held, nil))
 }
 
 // GetOrLoad returns the value of key, and calls load where no tier has it.
@@ -90,10 +93,11 @@ func (c *Cache[V]) Get(ctx context.Context, key string) (V, error) {
 // exist, and is remembered for the rule's negative_ttl. A panic of load is an
 // error of type *PanicError.
 func (c *Cache[V]) GetOrLoad(ctx context.Context, key string, load func(ctx context.Context, key string) (V, error)) (V, error) {
-	if o := c.peek(key); o != nil {
+	o, held := c.peek(key)
+	if o != nil {
 		return c.give(o), nil
 	}
-	return c.value(c.miss(ctx, key, func(ctx context.Context, r Request[V]) (Loaded[V], error) {
+	return c.value(c.miss(ctx, key, held, func(ctx context.Context, r Request[V]) (Loaded[V], error) {
 		v, err := load(ctx, r.Key)
 		return Loaded[V]{Value: v}, err
 	}))
@@ -102,10 +106,11 @@ func (c *Cache[V]) GetOrLoad(ctx context.Context, key string, load func(ctx cont
 // Fetch is GetOrLoad for loads that say more: their own TTL and tags, or that the
 // value which the cache still holds has not been modified.
 func (c *Cache[V]) Fetch(ctx context.Context, key string, load func(ctx context.Context, r Request[V]) (Loaded[V], error)) (V, error) {
-	if o := c.peek(key); o != nil {
+	o, held := c.peek(key)
+	if o != nil {
 		return c.give(o), nil
 	}
-	return c.value(c.miss(ctx, key, load))
+	return c.value(c.miss(ctx, key, held, load))
 }
 
 // Request is what a Fetch asks its loader for.
@@ -224,10 +229,10 @@ func (c *Cache[V]) object(p *plan, v V, l life, now int64, e *store.Entry, load 
 	switch {
 	case c.opts.Size != nil:
 		o.cost = c.size + max(c.opts.Size(v), 0)
-	case len(e.Value) > 0:
-		o.cost = c.size + int64(len(e.Value))
 	case c.flat:
 		o.cost = c.size
+	case len(e.Value) > 0:
+		o.cost = c.size + int64(len(e.Value))
 	default:
 		o.cost = c.size + sizeOf(v)
 	}
@@ -309,21 +314,21 @@ func (c *Cache[V]) value(o *object[V], err error) (V, error) {
 
 // peek returns the object of key if memory holds one that needs no thought. It
 // is the whole way of a memory hit: no allocation, no lock of ours, no channel,
-// no policy, no clock but the coarse one.
-func (c *Cache[V]) peek(key string) *object[V] {
+// no policy, no clock but the coarse one. held says that memory holds something.
+func (c *Cache[V]) peek(key string) (o *object[V], held bool) {
 	if c.objects == nil {
-		return nil
+		return nil, false
 	}
-	x, ok := c.objects.GetObject(key)
-	if !ok {
-		return nil
+	x, held := c.objects.GetObject(key)
+	if !held {
+		return nil, false
 	}
 	o, ok := x.(*object[V])
 	if !ok || o.epoch.Load() != c.chain.epoch.Load() || !c.chain.hitUntil(o.hot) {
-		return nil
+		return nil, true
 	}
 	if ob := c.chain.opts.Observer; ob != nil {
 		ob.Hit(c.chain.memory.Name, key)
 	}
-	return o
+	return o, true
 }

@@ -48,6 +48,7 @@ type flight struct {
 	over  atomic.Bool // landed
 	down  bool        // the same, of the leader's own
 	off   bool        // no longer in the shard, by the leader's doing; his own
+	turn  turn        // of who goes on after a load
 
 	right  *right // lease under which it loads
 	waited bool   // for another process's lease
@@ -188,6 +189,17 @@ func (f *flight) finish() {
 // error for the waiters: none may wait for ever, and a cache must not take its
 // program down.
 func (c *Chain) rescue(fs ...*flight) { c.rescued(recover(), fs) }
+
+// discharge is rescue for work on a flight that may have been left, and the end of
+// that work.
+func (c *Chain) discharge(f *flight) {
+	v := recover()
+	if f.left() {
+		return
+	}
+	c.rescued(v, []*flight{f})
+	c.work.leave()
+}
 
 // rescueHere is rescue for work in a caller's goroutine that may be handed on.
 func (c *Chain) rescueHere(handed *bool, fs ...*flight) {

@@ -287,7 +287,8 @@ func (b *batch[V]) landLoaded(ctx context.Context, it *item[V], values map[strin
 		if c.opts.Clone != nil {
 			v = c.opts.Clone(v)
 		}
-		return c.accept(it.f, it.p, v, WriteOptions{}, took)
+		e, ok := c.accept(it.f, it.p, v, WriteOptions{}, took)
+		return e, ok && c.encoded(it.p, it.key, v, &e)
 	}
 	kerr := store.KeyError(err, it.key)
 	switch {

@@ -46,7 +46,9 @@ func (c *Cache[V]) loadAlone(ctx context.Context, f *flight, p *plan, load loade
 	case err == nil:
 		f.right = &right{lease, t}
 		c.fly(ctx, f, p, load) // somebody may have loaded it since we looked
-		c.chain.giveBack(ctx, f)
+		if !f.left() {
+			c.chain.giveBack(ctx, f)
+		}
 	case errors.Is(err, store.ErrLeased):
 		c.chain.counts.leaseWaits.add(1)
 		if err := c.chain.awaitLease(ctx, t, p, f.key); err != nil {
@@ -69,8 +71,12 @@ func (c *Chain) lease(ctx context.Context, t *tier, key string, ttl time.Duratio
 	return l, err
 }
 
-// giveBack gives the right back, also where ctx has ended: others wait for it.
+// giveBack gives the right back, if there is one, also where ctx has ended: others
+// wait for it.
 func (c *Chain) giveBack(ctx context.Context, f *flight) {
+	if f.right == nil {
+		return
+	}
 	err := f.right.t.call(context.WithoutCancel(ctx), &f.right.t.writes, f.right.Release)
 	if err != nil {
 		c.report(tierError("release", f.right.t.Name, f.key, err)) // it runs out by itself

@@ -2,13 +2,10 @@ package chain
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"time"
 
-	"github.com/stratacache/strata/internal/clock"
 	"github.com/stratacache/strata/store"
 )
 
@@ -21,19 +18,16 @@ func (c *Cache[V]) refresh(ctx context.Context, p *plan, key string, load loader
 		return
 	}
 	ch.work.enter()
-	go func() {
-		defer ch.work.leave()
-		defer ch.rescue(f)
-		fctx := ch.detach(ctx)
+	c.apart(ctx, f, func(ctx context.Context) {
 		best, done := c.renewable(f, o, seen)
 		switch {
 		case done:
 		case best != nil:
-			c.load(fctx, f, p, load, best, ch.foresee(fctx, p, key))
+			c.load(ctx, f, p, load, best, ch.foresee(ctx, p, key))
 		default:
-			c.fly(fctx, f, p, load)
+			c.fly(ctx, f, p, load)
 		}
-	}()
+	})
 }
 
 // renewable returns the value that a refresh of o starts from, nil where a write
@@ -56,38 +50,6 @@ func (c *Cache[V]) renewable(f *flight, o *object[V], seen uint64) (best *object
 	}
 }
 
-// load calls the loader for f and lands what comes of it. best is the stale value
-// at hand, fd what the tiers said.
-func (c *Cache[V]) load(ctx context.Context, f *flight, p *plan, load loader[V], best *object[V], fd *finding) {
-	ch := c.chain
-	seen := f.begin(ch)
-	r := Request[V]{Key: f.key}
-	if best != nil {
-		f.offer(best)
-		r.Stale, r.HasStale, r.Written = c.give(best), true, clock.Time(best.version)
-	}
-	start := time.Now()
-	res, err := guarded(ctx, ch, f.key, p.hard, func(ctx context.Context) (Loaded[V], error) {
-		return load(ctx, r)
-	})
-	took := time.Since(start)
-	ch.counts.loads.add(1)
-	ch.counts.loadTime.observe(took)
-	p.countLoad(took, err)
-	if ob := ch.opts.Observer; ob != nil {
-		ob.Load(f.key, took, err)
-	}
-	switch {
-	case err == nil:
-		c.loaded(ctx, f, p, res, best, seen, fd, took)
-	case errors.Is(err, store.ErrNotFound):
-		ch.vanished(ctx, f, p, best != nil || len(fd.replace) > 0, err)
-	default:
-		ch.counts.loadErrors.add(1)
-		c.failed(f, p, best, seen, err)
-	}
-}
-
 // moment is a point in the process's history: no write is older that has not been
 // seen then, and no barrier.
 type moment struct{ since, epoch uint64 }
@@ -103,48 +65,6 @@ func (f *flight) begin(c *Chain) moment {
 		f.epoch, f.since = epoch, since
 	}
 	return m
-}
-
-// guarded calls a loader within hard (0: no bound of its own). A loader that
-// ignores its context is left behind: its result is dropped, and it keeps its
-// place among the MaxLoads until it returns. what names the load in errors.
-func guarded[R any](ctx context.Context, ch *Chain, what string, hard time.Duration, load func(context.Context) (R, error)) (R, error) {
-	var zero R
-	var cancel context.CancelFunc
-	if hard > 0 {
-		ctx, cancel = context.WithTimeout(ctx, hard)
-	} else {
-		ctx, cancel = context.WithCancel(ctx)
-	}
-	defer cancel()
-	select {
-	case ch.loading <- struct{}{}:
-	case <-ctx.Done():
-		return zero, fmt.Errorf("strata: load of %q waited for one of %d places: %w", what, cap(ch.loading), ended(ctx))
-	}
-	type result struct {
-		r   R
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		defer func() { <-ch.loading }()
-		var res result
-		res.err = &PanicError{Key: what, Value: "runtime.Goexit called"}
-		defer func() { done <- res }()
-		defer func() {
-			if v := recover(); v != nil {
-				res.err = &PanicError{Key: what, Value: v, Stack: debug.Stack()}
-			}
-		}()
-		res.r, res.err = load(ctx)
-	}()
-	select {
-	case res := <-done:
-		return res.r, res.err
-	case <-ctx.Done():
-		return zero, fmt.Errorf("strata: load of %q: %w", what, ended(ctx))
-	}
 }
 
 // loaded lands a loaded value: memory first, so that whoever comes next hits,
@@ -165,23 +85,24 @@ func (c *Cache[V]) loaded(ctx context.Context, f *flight, p *plan, res Loaded[V]
 	if !p.memory {
 		defer c.chain.flights.remove(f)
 	}
-	if e, ok := c.accept(f, p, res.Value, res.WriteOptions, took); ok {
-		runtime.Gosched() // those who wait go on before the tiers are filled
+	e, ok := c.accept(f, p, res.Value, res.WriteOptions, took)
+	if !ok {
+		return
+	}
+	runtime.Gosched() // those who wait go on before the tiers are filled
+	if c.encoded(p, f.key, res.Value, &e) {
 		c.chain.fillTiers(ctx, &promotion{key: f.key, entry: e, stamp: f.since, to: p.fillable(fd), right: f.right}, fd.replace)
 	}
 }
 
 // accept puts a loaded value into memory and lands f with it. It returns the
-// entry for the tiers; ok is false where they can hold none. The caller removes f
-// once they have it.
+// entry for the tiers, which encoded is to complete; ok is false where they can hold
+// none. The caller removes f once they have it.
 func (c *Cache[V]) accept(f *flight, p *plan, v V, w WriteOptions, took time.Duration) (e store.Entry, ok bool) {
 	now := time.Now().UnixNano()
-	if len(p.tiers) > 0 {
-		var err error
-		if e, err = c.encode(p, f.key, v); err != nil {
-			c.chain.report(err) // the caller gets its value; the tiers cannot have it
-		}
-		ok = err == nil
+	ok = len(p.tiers) > 0
+	if ok && !c.flat { // memory goes by the length of its encoding
+		ok = c.encoded(p, f.key, v, &e)
 	}
 	l := p.lifeFor(now, w.TTL)
 	e.Version, e.Tags = f.since, p.tagsFor(f.key, w.Tags)
@@ -194,6 +115,21 @@ func (c *Cache[V]) accept(f *flight, p *plan, v V, w WriteOptions, took time.Dur
 		c.chain.flights.publish(f, o, nil)
 	}
 	return e, ok
+}
+
+// encoded puts v into e, unless it is there. It reports false where that cannot be:
+// the caller has his value, but the tiers cannot have it.
+func (c *Cache[V]) encoded(p *plan, key string, v V, e *store.Entry) bool {
+	if e.Value != nil {
+		return true
+	}
+	x, err := c.encode(p, key, v)
+	if err != nil {
+		c.chain.report(err)
+		return false
+	}
+	e.Value, e.Codec = x.Value, x.Codec
+	return true
 }
 
 // fillable returns the tiers that a loaded value goes to: all but those that

@@ -13,11 +13,13 @@ const (
 
 // inMemory returns the object of key, if it is of our type, has not passed its
 // hard deadline and is not covered by an invalidation, and what is to be done. It
-// counts what can be served.
-func (c *Cache[V]) inMemory(p *plan, key string, now int64, loads bool) (*object[V], duty) {
-	o, otherType := c.sound(key, now)
-	if otherType {
-		c.chain.counts.typeMisses.add(1)
+// counts what can be served. Where nothing was held just now, it does not look.
+func (c *Cache[V]) inMemory(p *plan, key string, held bool, now int64, loads bool) (o *object[V], due duty) {
+	if held {
+		var otherType bool
+		if o, otherType = c.sound(key, now); otherType {
+			c.chain.counts.typeMisses.add(1)
+		}
 	}
 	switch {
 	case o == nil:

@@ -11,8 +11,8 @@ import (
 type loader[V any] = func(ctx context.Context, r Request[V]) (Loaded[V], error)
 
 // miss answers what peek could not: values that are stale, due for a refresh, or
-// not in memory.
-func (c *Cache[V]) miss(ctx context.Context, key string, load loader[V]) (*object[V], error) {
+// not in memory; held is false if peek has found nothing there.
+func (c *Cache[V]) miss(ctx context.Context, key string, held bool, load loader[V]) (*object[V], error) {
 	ch := c.chain
 	if err := ch.check(key); err != nil {
 		return nil, err
@@ -22,7 +22,7 @@ func (c *Cache[V]) miss(ctx context.Context, key string, load loader[V]) (*objec
 	}
 	p := ch.plan(key)
 	now, seen := time.Now().UnixNano(), ch.hlc.Last()
-	o, due := c.inMemory(p, key, now, load != nil)
+	o, due := c.inMemory(p, key, held, now, load != nil)
 	if o != nil && due != thinking {
 		if due == refreshing {
 			c.refresh(ctx, p, key, load, o, seen)
@@ -49,25 +49,37 @@ func (c *Cache[V]) miss(ctx context.Context, key string, load loader[V]) (*objec
 // walk, the work is begun anew apart from him. A rule with a soft timeout has its
 // caller wait beside the work, not in it.
 func (c *Cache[V]) depart(ctx context.Context, f *flight, p *plan, load loader[V]) {
+	room()
 	if p.soft > 0 && load != nil {
+		c.chain.work.enter()
 		c.apart(ctx, f, func(ctx context.Context) { c.fly(ctx, f, p, load) })
 		return
 	}
-	if load != nil || ctx.Done() != nil { // Close and Flush wait for what may go on behind the caller's back
+	// Close and Flush wait for what may go on behind the caller's back.
+	counted := load != nil || ctx.Done() != nil
+	if counted {
 		c.chain.work.enter()
-		defer c.chain.work.leave()
 	}
+	defer func() {
+		if counted {
+			c.chain.work.leave()
+		}
+	}()
 	if rest := c.flyHere(ctx, f, p, load); rest != nil {
+		if !counted {
+			c.chain.work.enter()
+		}
+		counted = false
 		c.apart(ctx, f, rest)
 	}
 }
 
-// apart runs work on f in a goroutine, with a context that outlives the caller's.
+// apart runs work on f in a goroutine, with a context that outlives the caller's. The
+// caller has counted it as work of the chain.
 func (c *Cache[V]) apart(ctx context.Context, f *flight, work func(context.Context)) {
-	c.chain.work.enter()
 	go func() {
-		defer c.chain.work.leave()
-		defer c.chain.rescue(f)
+		defer c.chain.discharge(f)
+		room()
 		work(c.chain.detach(ctx))
 	}()
 }

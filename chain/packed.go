@@ -67,7 +67,7 @@ func (v *view) Peek(key string, buf []byte) (value, newBuf []byte, ok bool) {
 			return p.Value, buf, true
 		}
 	}
-	if o := v.bytes.peek(key); o != nil {
+	if o, _ := v.bytes.peek(key); o != nil {
 		return o.value, buf, true
 	}
 	return nil, buf, false

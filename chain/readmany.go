@@ -94,9 +94,10 @@ func collect[V, R any](ctx context.Context, c *Cache[V], keys []string, load Bat
 		if _, done := results[key]; done {
 			continue
 		}
-		r, waits, err := c.peek(key), false, error(nil)
+		r, held := c.peek(key)
+		waits, err := false, error(nil)
 		if r == nil {
-			r, waits, err = b.begin(key, now, len(keys)-i)
+			r, waits, err = b.begin(key, held, now, len(keys)-i)
 		}
 		if waits {
 			results[key] = Result[R]{}
@@ -116,13 +117,13 @@ func collect[V, R any](ctx context.Context, c *Cache[V], keys []string, load Bat
 
 // begin answers key from memory, or joins or leads a flight for it, which is then
 // to be awaited. At most more keys are to come, this one among them.
-func (b *batch[V]) begin(key string, now int64, more int) (o *object[V], waits bool, err error) {
+func (b *batch[V]) begin(key string, held bool, now int64, more int) (o *object[V], waits bool, err error) {
 	c, ch := b.c, b.c.chain
 	if err := ch.check(key); err != nil {
 		return nil, false, err
 	}
 	p, seen := ch.plan(key), ch.hlc.Last()
-	o, due := c.inMemory(p, key, now, b.load != nil)
+	o, due := c.inMemory(p, key, held, now, b.load != nil)
 	switch {
 	case o != nil && due == refreshing:
 		it := b.item(more)

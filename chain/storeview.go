@@ -76,10 +76,10 @@ func (v *view) Get(ctx context.Context, key string) (store.Entry, error) {
 	if ctx.Err() != nil {
 		return store.Entry{}, v.fault("get", key, ended(ctx))
 	}
-	o := v.bytes.peek(key)
+	o, held := v.bytes.peek(key)
 	if o == nil {
 		var err error
-		if o, err = v.bytes.miss(ctx, key, nil); err != nil {
+		if o, err = v.bytes.miss(ctx, key, held, nil); err != nil {
 			return store.Entry{}, v.fault("get", key, err)
 		}
 	}

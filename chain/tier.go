@@ -144,12 +144,13 @@ func (t *tier) callAs(ctx context.Context, h *histogram, f func(context.Context)
 		t.skipped.add(1)
 		return &store.Error{Op: "call", Tier: t.Name, Err: ErrTierDown}
 	}
-	tctx, cancel := ctx, context.CancelFunc(func() {})
-	if t.timeout > 0 {
-		tctx, cancel = context.WithTimeout(ctx, t.timeout)
-	}
-	defer cancel()
 	start := time.Now()
+	tctx := ctx
+	if t.timeout > 0 {
+		patience := &lazyDeadline{Context: ctx, at: start.Add(t.timeout)}
+		defer patience.cancel()
+		tctx = patience
+	}
 	err := t.guard(tctx, f)
 	if h != nil {
 		h.observe(time.Since(start))
