@@ -8,6 +8,6 @@ import "runtime"
 //
 //go:noinline
 func room() {
-	var b [3 << 10]byte
+	var b [4 << 10]byte
 	runtime.KeepAlive(&b)
 }
