@@ -23,9 +23,10 @@ type Cache[V any] struct {
 	objects store.Objects // the chain's memory tier; nil without one
 	opts    CacheOptions[V]
 	typ     reflect.Type
-	size    int64    // of an object[V] itself
-	flat    bool     // V refers to nothing, and says nothing of its size
-	codecs  sync.Map // *plan, or codec name ("" for the default) -> *codecOf[V]
+	size    int64     // of an object[V] itself
+	flat    bool      // V refers to nothing, and says nothing of its size
+	stocks  sync.Pool // of *stock[V], for batches
+	codecs  sync.Map  // *plan, or codec name ("" for the default) -> *codecOf[V]
 }
 
 // CacheOptions configure a Cache. The zero value, and a nil pointer, mean the
@@ -324,11 +325,20 @@ func (c *Cache[V]) peek(key string) (o *object[V], held bool) {
 		return nil, false
 	}
 	o, ok := x.(*object[V])
-	if !ok || o.epoch.Load() != c.chain.epoch.Load() || !c.chain.hitUntil(o.hot) {
+	if !ok || !c.hot(key, o) {
 		return nil, true
+	}
+	return o, true
+}
+
+// hot reports whether o, which memory holds under key, needs no thought, and counts
+// the hit then.
+func (c *Cache[V]) hot(key string, o *object[V]) bool {
+	if o.epoch.Load() != c.chain.epoch.Load() || !c.chain.hitUntil(o.hot) {
+		return false
 	}
 	if ob := c.chain.opts.Observer; ob != nil {
 		ob.Hit(c.chain.memory.Name, key)
 	}
-	return o, true
+	return true
 }

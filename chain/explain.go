@@ -100,7 +100,7 @@ func (c *Chain) explainTier(ctx context.Context, p *plan, t *tier, key string) T
 }
 
 func (c *Chain) explainMemory(x *TierExplanation, t *tier, key string) {
-	obj, ok := t.objects.GetObject(key)
+	obj, ok := t.peek(key)
 	if !ok {
 		return
 	}

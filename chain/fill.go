@@ -24,7 +24,7 @@ func (c *Chain) fillMemory(p *plan, key string, obj held, stamp uint64) bool {
 		c.counts.fenced.add(1)
 		return false
 	}
-	if old, ok := c.memory.objects.GetObject(key); ok {
+	if old, ok := c.memory.peek(key); ok {
 		if h, ok := old.(held); ok && c.outranks(h, obj) {
 			return false
 		}

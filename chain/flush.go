@@ -69,7 +69,7 @@ func (c *Chain) fillPending(q *queue, d *delivery) {
 	if s.busy > 0 || !q.current(d) || d.obj.isRetired() {
 		return
 	}
-	if old, ok := c.memory.objects.GetObject(d.key); ok {
+	if old, ok := c.memory.peek(d.key); ok {
 		if h, ok := old.(held); ok && (h == d.obj || c.outranks(h, d.obj)) {
 			return
 		}

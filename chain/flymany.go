@@ -56,10 +56,11 @@ func which[V any](items []*item[V], wanted func(*item[V]) bool) (some []*item[V]
 // the caller, who walks, has to go.
 func (b *batch[V]) round(ctx context.Context, items []*item[V], try int, here bool) (missing []*item[V], left bool) {
 	open := make([]*item[V], 0, len(items))
+	now := time.Now().UnixNano()
 	for _, it := range items {
 		it.try, it.again, it.due = try, false, nil
-		it.best, it.fd, it.skip = nil, finding{}, nil
-		if it.held = b.c.again(it.key); b.c.settled(it.f, it.held) {
+		it.best, it.fd, it.skip = nil, finding{sound: it.near[:0]}, nil
+		if it.held = b.c.again(it.key, now); b.c.settled(it.f, it.held, now) {
 			continue
 		}
 		if it.held != nil {
@@ -69,7 +70,7 @@ func (b *batch[V]) round(ctx context.Context, items []*item[V], try int, here bo
 			it.fd = *b.c.lookup(ctx, it.f, it.p, true, here)
 			it.best, _ = it.fd.obj.(*object[V])
 			it.skip = b.c.chain.bytes
-		} else if b.fromPending(ctx, it, here) {
+		} else if it.p.owed() && b.fromPending(ctx, it, here) {
 			continue
 		}
 		open = append(open, it)
@@ -96,7 +97,7 @@ func (b *batch[V]) deliver(it *item[V], o *object[V]) {
 		return
 	}
 	b.c.arrive(it.f, it.p, &it.fd, o)
-	if b.load != nil && it.p.wantsRefresh(time.Now().UnixNano(), o.refreshable(), o.version, 0) {
+	if b.load != nil && it.p.wantsRefresh(it.fd.now(), o.refreshable(), o.version, 0) {
 		it.due = o
 	}
 }
@@ -153,18 +154,32 @@ func (b *batch[V]) fromTier(ctx context.Context, t *tier, items []*item[V], here
 	if here && err != nil && over(ctx) {
 		return items // the caller has left: the walk will be done anew
 	}
+	b.learn(ctx, items, found)
+	now := time.Now()
 	open := items[:0]
 	for _, it := range items {
-		if it.at.tier == nil || !b.answered(ctx, it.at, it, found, err) {
+		if it.at.tier == nil || !b.answered(it.at, it, found, err, now) {
 			open = append(open, it)
 		}
 	}
 	return open
 }
 
-// answered judges what a tier said of one item, and reports whether that settles
-// it.
-func (b *batch[V]) answered(ctx context.Context, t placed, it *item[V], found map[string]store.Entry, err error) bool {
+// learn sees to it that the barriers of what was found are known.
+func (b *batch[V]) learn(ctx context.Context, items []*item[V], found map[string]store.Entry) {
+	if len(found) == 0 {
+		return
+	}
+	var tags []string
+	for _, it := range items {
+		tags = append(tags, found[it.key].Tags...)
+	}
+	b.c.chain.learn(ctx, tags)
+}
+
+// answered judges what a tier said of one item until now, and reports whether that
+// settles it.
+func (b *batch[V]) answered(t placed, it *item[V], found map[string]store.Entry, err error, now time.Time) bool {
 	e, ok := found[it.key]
 	kerr := store.KeyError(err, it.key)
 	switch {
@@ -173,11 +188,11 @@ func (b *batch[V]) answered(ctx context.Context, t placed, it *item[V], found ma
 	case kerr == nil:
 		kerr = store.ErrNotFound
 	}
-	if !b.c.chain.answer(t, it.key, e, kerr, &it.fd) {
+	if !b.c.chain.answer(t, it.key, e, kerr, &it.fd, now) {
 		return false
 	}
 	it.fd.from = t.Name
-	verdict := b.c.judge(ctx, it.f, it.p, &it.fd)
+	verdict := b.c.appraise(it.f, it.p, &it.fd, now.UnixNano())
 	o, _ := it.fd.obj.(*object[V])
 	if verdict == take {
 		it.fd.to = without(it.fd.sound, t.tier, t.at)

@@ -28,7 +28,7 @@ func (c *Chain) foreignWrite(key string, version uint64) {
 	s := c.fences.of(key)
 	s.mu.Lock()
 	if c.memory != nil {
-		obj, ok := c.memory.objects.GetObject(key)
+		obj, ok := c.memory.peek(key)
 		if h, is := obj.(held); ok && (!is || h.ver() < version) {
 			if err := c.memory.Store.Delete(c.ctx, key); err != nil {
 				c.report(tierError("delete", c.memory.Name, key, err))

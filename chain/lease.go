@@ -187,7 +187,7 @@ func (c *Chain) forget(key string, version uint64) {
 	s := c.fences.of(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	obj, ok := c.memory.objects.GetObject(key)
+	obj, ok := c.memory.peek(key)
 	if h, is := obj.(held); ok && is && h.ver() <= version {
 		if err := c.memory.Store.Delete(context.Background(), key); err != nil {
 			c.report(tierError("delete", c.memory.Name, key, err))

@@ -34,7 +34,7 @@ func (c *Cache[V]) refresh(ctx context.Context, p *plan, key string, load loader
 // has come since o was read. done is set where o has been replaced by a value
 // that needs no refresh, with which f is landed.
 func (c *Cache[V]) renewable(f *flight, o *object[V], seen uint64) (best *object[V], done bool) {
-	held := c.again(f.key)
+	held := c.again(f.key, time.Now().UnixNano())
 	switch {
 	case held == o:
 		return o, false

@@ -1,7 +1,5 @@
 package chain
 
-import "time"
-
 // duty is what must happen to an object found in memory.
 type duty int
 
@@ -14,12 +12,21 @@ const (
 // inMemory returns the object of key, if it is of our type, has not passed its
 // hard deadline and is not covered by an invalidation, and what is to be done. It
 // counts what can be served. Where nothing was held just now, it does not look.
-func (c *Cache[V]) inMemory(p *plan, key string, held bool, now int64, loads bool) (o *object[V], due duty) {
-	if held {
-		var otherType bool
-		if o, otherType = c.sound(key, now); otherType {
-			c.chain.counts.typeMisses.add(1)
-		}
+func (c *Cache[V]) inMemory(p *plan, key string, held bool, now int64, loads bool) (*object[V], duty) {
+	if !held {
+		return c.weigh(p, key, nil, false, now, loads)
+	}
+	o, otherType := c.look(key, false)
+	return c.weigh(p, key, o, otherType, now, loads)
+}
+
+// weigh is inMemory for what a look has found.
+func (c *Cache[V]) weigh(p *plan, key string, o *object[V], otherType bool, now int64, loads bool) (*object[V], duty) {
+	if otherType {
+		c.chain.counts.typeMisses.add(1)
+	}
+	if o != nil && !c.sound(o, now) {
+		o = nil
 	}
 	switch {
 	case o == nil:
@@ -44,26 +51,37 @@ func (c *Cache[V]) inMemory(p *plan, key string, held bool, now int64, loads boo
 	}
 }
 
-// sound returns the object of key unless it cannot be served in any way.
-func (c *Cache[V]) sound(key string, now int64) (o *object[V], otherType bool) {
+// look returns the object that memory holds under key, whatever its state. Where it
+// is a read, it counts as one; of a look that follows another it does not.
+func (c *Cache[V]) look(key string, read bool) (o *object[V], otherType bool) {
 	if c.objects == nil {
 		return nil, false
 	}
-	x, ok := c.objects.GetObject(key)
+	var x any
+	var ok bool
+	if read {
+		x, ok = c.objects.GetObject(key)
+	} else {
+		x, ok = c.chain.memory.peek(key)
+	}
 	if !ok {
 		return nil, false
 	}
 	o, ok = x.(*object[V])
-	if !ok {
-		return nil, true
-	}
+	return o, !ok
+}
+
+// sound reports whether an object can be served in any way.
+func (c *Cache[V]) sound(o *object[V], now int64) bool {
 	epoch := c.chain.epoch.Load() // before the barriers are read, or a new one could be missed
 	was := o.epoch.Load()
 	if was == retired || now >= o.expires || was < c.chain.doubtEpoch.Load() || !c.chain.valid(was, o.version, o.tags()) {
-		return nil, false
+		return false
 	}
-	o.epoch.CompareAndSwap(was, epoch) // a write may retire it just now
-	return o, false
+	if was != epoch {
+		o.epoch.CompareAndSwap(was, epoch) // a write may retire it just now
+	}
+	return true
 }
 
 // pending returns the decoded value of a write that waits for its tiers, if that
@@ -133,8 +151,11 @@ func (p *plan) newest(key string) (obj held) {
 // before may be out of date: another flight may have filled memory since, or a
 // write changed it. A write that ends after the claim is kept apart by the
 // flight's stamp.
-func (c *Cache[V]) again(key string) *object[V] {
-	o, _ := c.sound(key, time.Now().UnixNano())
+func (c *Cache[V]) again(key string, now int64) *object[V] {
+	o, _ := c.look(key, false)
+	if o == nil || !c.sound(o, now) {
+		return nil
+	}
 	return o
 }
 

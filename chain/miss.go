@@ -177,8 +177,9 @@ func (c *Cache[V]) fly(ctx context.Context, f *flight, p *plan, load loader[V]) 
 // where f has landed. here says that a caller walks, who must not be held.
 func (c *Cache[V]) search(ctx context.Context, f *flight, p *plan, loads, here bool) (fd *finding, best *object[V], ok bool) {
 	for try := 1; ; try++ {
-		held := c.again(f.key)
-		if c.settled(f, held) {
+		now := time.Now().UnixNano()
+		held := c.again(f.key, now)
+		if c.settled(f, held, now) {
 			return nil, nil, false
 		}
 		if held != nil {
@@ -261,13 +262,12 @@ func (c *Cache[V]) finish(ctx context.Context, f *flight, p *plan, load loader[V
 // settled lands f with what has come to be known since the reader looked into
 // memory and before it claimed f, if that answers it: another flight may have
 // landed in between.
-func (c *Cache[V]) settled(f *flight, held *object[V]) bool {
+func (c *Cache[V]) settled(f *flight, held *object[V], now int64) bool {
 	ch := c.chain
-	now := time.Now().UnixNano()
 	switch {
 	case held != nil && now < max(held.fresh, held.hot):
 		ch.flights.remove(f)
-		if held = c.again(f.key); held == nil || now >= max(held.fresh, held.hot) {
+		if held = c.again(f.key, now); held == nil || now >= max(held.fresh, held.hot) {
 			return false // a write, just now
 		}
 		if now < held.fresh {
@@ -318,10 +318,15 @@ func (c *Cache[V]) lookup(ctx context.Context, f *flight, p *plan, alone, here b
 
 // judge decodes the entry of a finding into its obj and says what it is good for.
 func (c *Cache[V]) judge(ctx context.Context, f *flight, p *plan, fd *finding) verdict {
-	if c.chain.covered(ctx, fd.entry.Version, fd.entry.Tags) {
+	c.chain.learn(ctx, fd.entry.Tags)
+	return c.appraise(f, p, fd, time.Now().UnixNano())
+}
+
+// appraise is judge at a time, when the barriers of the entry's tags are known.
+func (c *Cache[V]) appraise(f *flight, p *plan, fd *finding, now int64) verdict {
+	if !c.chain.valid(0, fd.entry.Version, fd.entry.Tags) {
 		return useless
 	}
-	now := time.Now().UnixNano()
 	l := lifeOf(&fd.entry)
 	o, ok := fd.obj.(*object[V])
 	if !ok {

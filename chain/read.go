@@ -190,17 +190,17 @@ func (c *Chain) ask(ctx context.Context, t placed, key string, f *finding, here 
 	if here && err != nil && over(ctx) {
 		return false // the caller has left: the walk will be done anew
 	}
-	return c.answer(t, key, e, err, f)
+	return c.answer(t, key, e, err, f, time.Now())
 }
 
-// answer files what a tier said of a key.
-func (c *Chain) answer(t placed, key string, e store.Entry, err error, f *finding) bool {
+// answer files what a tier said of a key until now.
+func (c *Chain) answer(t placed, key string, e store.Entry, err error, f *finding, now time.Time) bool {
 	switch {
 	case err == nil && c.doubtful(t.tier, e.Version):
 		t.misses.add(1) // perhaps still right, but nobody can tell
 		f.sound = append(f.sound, t)
 		f.outdate(t.tier, e, true)
-	case err == nil && !e.Expired(time.Now()):
+	case err == nil && !e.Expired(now):
 		c.hlc.Observe(e.Version)
 		f.entry, f.found, f.obj = e, true, nil
 		f.sound = append(f.sound, t)

@@ -34,39 +34,30 @@ type batch[V any] struct {
 	c     *Cache[V]
 	load  BatchLoader[V]
 	waits []*item[V] // those of which this call awaits the flight
-	led   []*item[V] // those among them that it leads
+	led   int        // how many of them it leads
 	due   []*item[V] // were answered from memory, and are to be loaded anew
-	room  []item[V]
+	stock *stock[V]
+	apart bool // some of its items have gone to a goroutine of their own
 }
 
 // item is one key of a batch on its way.
 type item[V any] struct {
-	key  string
-	p    *plan
-	f    *flight
-	held *object[V] // memory's own, past its soft deadline or due for a refresh
-	seen uint64     // latest version of the process when held was read
-	fd   finding
-	best *object[V]
-	skip []*tier
-	at   placed // the tier that is being asked, where this is asked for
+	key   string
+	p     *plan
+	f     *flight
+	leads bool       // the call leads f
+	held  *object[V] // memory's own, past its soft deadline or due for a refresh
+	seen  uint64     // latest version of the process when held was read
+	fd    finding
+	best  *object[V]
+	skip  []*tier
+	at    placed    // the tier that is being asked, where this is asked for
+	near  [1]placed // for the finding
 
 	walked moment     // before the load
 	try    int        // which walk this is
 	again  bool       // a write overtook it
 	due    *object[V] // was served, and is to be loaded anew in the background
-}
-
-// maxRoom is how many items are made at once.
-const maxRoom = 64
-
-// item returns a new item of a batch of which at most n more are to come.
-func (b *batch[V]) item(n int) *item[V] {
-	if len(b.room) == cap(b.room) {
-		b.room = make([]item[V], 0, min(n, maxRoom))
-	}
-	b.room = b.room[:len(b.room)+1]
-	return &b.room[len(b.room)-1]
 }
 
 func (c *Cache[V]) getMany(ctx context.Context, keys []string, load BatchLoader[V]) (Results[V], error) {
@@ -88,25 +79,18 @@ func collect[V, R any](ctx context.Context, c *Cache[V], keys []string, load Bat
 		return results, ended(ctx)
 	}
 	b := &batch[V]{c: c, load: load}
+	defer b.giveBack()
 	began := time.Now()
 	now := began.UnixNano()
 	for i, key := range keys {
-		if _, done := results[key]; done {
-			continue
-		}
-		r, held := c.peek(key)
-		waits, err := false, error(nil)
-		if r == nil {
-			r, waits, err = b.begin(key, held, now, len(keys)-i)
-		}
+		r, waits, err := b.begin(key, now, len(keys)-i)
 		if waits {
-			results[key] = Result[R]{}
 			continue
 		}
 		v, err := give(r, err)
 		results[key] = Result[R]{Value: v, Err: err}
 	}
-	b.depart(ctx, b.led)
+	b.depart(ctx, b.leads())
 	b.refresh(ctx, b.due)
 	for _, it := range b.waits {
 		v, err := give(c.await(ctx, it.f, it.p, load != nil, began))
@@ -117,16 +101,21 @@ func collect[V, R any](ctx context.Context, c *Cache[V], keys []string, load Bat
 
 // begin answers key from memory, or joins or leads a flight for it, which is then
 // to be awaited. At most more keys are to come, this one among them.
-func (b *batch[V]) begin(key string, held bool, now int64, more int) (o *object[V], waits bool, err error) {
+func (b *batch[V]) begin(key string, now int64, more int) (o *object[V], waits bool, err error) {
 	c, ch := b.c, b.c.chain
+	seen := ch.hlc.Last()
+	o, otherType := c.look(key, true)
+	if o != nil && c.hot(key, o) {
+		return o, false, nil
+	}
 	if err := ch.check(key); err != nil {
 		return nil, false, err
 	}
-	p, seen := ch.plan(key), ch.hlc.Last()
-	o, due := c.inMemory(p, key, held, now, b.load != nil)
+	p := ch.plan(key)
+	o, due := c.weigh(p, key, o, otherType, now, b.load != nil)
 	switch {
 	case o != nil && due == refreshing:
-		it := b.item(more)
+		it := b.item()
 		it.key, it.p, it.held, it.seen = key, p, o, seen
 		b.due = append(b.due, it)
 		fallthrough
@@ -140,17 +129,26 @@ func (b *batch[V]) begin(key string, held bool, now int64, more int) (o *object[
 		ch.counts.negative.add(1)
 		return nil, false, store.ErrNotFound
 	}
-	f, leader := ch.flights.claim(flightKey{key, c.typ, b.load != nil}, ch)
-	it := b.item(more)
-	it.key, it.p, it.f = key, p, f
+	it := b.item()
+	own := b.flight(more)
+	it.f, it.leads = ch.flights.claimAt(flightKey{key, c.typ, b.load != nil}, ch, own, now)
+	it.key, it.p = key, p
 	if b.waits == nil {
 		b.waits = make([]*item[V], 0, more)
 	}
 	b.waits = append(b.waits, it)
-	if leader {
-		b.led = append(b.led, it)
+	if it.leads {
+		b.led++
 	}
 	return nil, true, nil
+}
+
+// leads returns those items of which this call leads the flight.
+func (b *batch[V]) leads() []*item[V] {
+	if b.led == len(b.waits) {
+		return b.waits
+	}
+	return which(b.waits, func(it *item[V]) bool { return it.leads })
 }
 
 // depart does the work on the flights that this call leads: in the caller's own
@@ -160,7 +158,7 @@ func (b *batch[V]) depart(ctx context.Context, items []*item[V]) {
 		return
 	}
 	if b.load != nil && slices.ContainsFunc(items, func(it *item[V]) bool { return it.p.soft > 0 }) {
-		b.apart(ctx, items, func(ctx context.Context) { b.fly(ctx, items, 1, false) })
+		b.away(ctx, items, func(ctx context.Context) { b.fly(ctx, items, 1, false) })
 		return
 	}
 	if b.load != nil || ctx.Done() != nil {
@@ -168,7 +166,7 @@ func (b *batch[V]) depart(ctx context.Context, items []*item[V]) {
 		defer b.c.chain.work.leave()
 	}
 	if rest := b.flyHere(ctx, items); rest != nil {
-		b.apart(ctx, items, rest)
+		b.away(ctx, items, rest)
 	}
 }
 
@@ -182,9 +180,10 @@ func (b *batch[V]) flyHere(ctx context.Context, items []*item[V]) (rest func(con
 	return rest
 }
 
-// apart runs work on items in a goroutine, with a context that outlives the
+// away runs work on items in a goroutine, with a context that outlives the
 // caller's: their flights have other waiters.
-func (b *batch[V]) apart(ctx context.Context, items []*item[V], work func(context.Context)) {
+func (b *batch[V]) away(ctx context.Context, items []*item[V], work func(context.Context)) {
+	b.apart = true
 	ch := b.c.chain
 	ch.work.enter()
 	go func() {
@@ -211,7 +210,7 @@ func (b *batch[V]) refresh(ctx context.Context, due []*item[V]) {
 	if len(led) == 0 {
 		return
 	}
-	b.apart(ctx, led, func(ctx context.Context) {
+	b.away(ctx, led, func(ctx context.Context) {
 		var renew, anew []*item[V]
 		for _, it := range led {
 			best, done := b.c.renewable(it.f, it.held, it.seen)

@@ -46,9 +46,10 @@ var ErrTierDown = errors.New("strata: tier is down (circuit breaker open)")
 // tier is a Tier with what the chain knows of its health.
 type tier struct {
 	Tier
-	objects store.Objects // not nil: the memory tier
-	sink    Sink          // not nil: made by FromSink
-	index   int           // place in the chain
+	objects store.Objects                // not nil: the memory tier
+	peek    func(key string) (any, bool) // of objects: GetObject that is no read, where there is such a thing
+	sink    Sink                         // not nil: made by FromSink
+	index   int                          // place in the chain
 	breaker circuitbreaker.CircuitBreaker[any]
 	timeout time.Duration
 	prompt  bool   // a call returns when its context ends
@@ -73,7 +74,10 @@ func (c *Chain) newTier(t Tier, i int) (*tier, error) {
 		nt.timeout = c.opts.TierTimeout
 	}
 	if o, ok := t.Store.(store.Objects); ok && i == 0 {
-		nt.objects = o
+		nt.objects, nt.peek = o, o.GetObject
+		if p, ok := t.Store.(store.ObjectPeeker); ok {
+			nt.peek = p.PeekObject
+		}
 		return nt, nil
 	}
 	if s, ok := t.Store.(*sinkStore); ok {

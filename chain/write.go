@@ -159,7 +159,7 @@ func (c *Chain) supersede(o *operation, s *stripe, was prior) {
 	case was.obj != nil && s.fill < was.version:
 		c.retire(was.obj) // memory has nothing else: that of before was retired by the last Set
 	default:
-		obj, ok := c.memory.objects.GetObject(o.key)
+		obj, ok := c.memory.peek(o.key)
 		if h, is := obj.(held); is {
 			c.retire(h)
 		} else if ok {

@@ -140,6 +140,13 @@ type Objects interface {
 	SetObject(key string, obj any, cost int64, expires time.Time) error
 }
 
+// ObjectPeeker is an Objects store that can be looked into without the look counting
+// as a read, neither in its statistics nor for what it keeps.
+type ObjectPeeker interface {
+	// PeekObject is GetObject apart from that.
+	PeekObject(key string) (obj any, ok bool)
+}
+
 // EvictionNotifier is a store that tells of what it drops for room.
 type EvictionNotifier interface {
 	// NotifyEvictions has f called with each object that is dropped for room or not

@@ -95,6 +95,18 @@ func (t *Table) Find(key string) (obj any, known bool) {
 	return h.self, true
 }
 
+// Peek is Find for a look that is no read: nothing is to be reported.
+func (t *Table) Peek(key string) (obj any) {
+	h := t.lookup(key)
+	if h == nil {
+		return nil
+	}
+	if uses := h.uses.Load(); uses <= claimed || uses == withdrawn {
+		return nil
+	}
+	return h.self
+}
+
 // Put indexes obj under key if it is an Object that was in no table before, and
 // there is room. The caller is the only one who writes key, and has withdrawn what
 // was there.

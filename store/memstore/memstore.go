@@ -55,6 +55,7 @@ var (
 	_ store.Statser      = (*Store)(nil)
 
 	_ store.EvictionNotifier = (*Store)(nil)
+	_ store.ObjectPeeker     = (*Store)(nil)
 )
 
 const tier = "memory"

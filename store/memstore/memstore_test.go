@@ -423,3 +423,43 @@ func TestHalfFull(t *testing.T) {
 		flush(s)
 	}
 }
+
+// TestPeekIsNoRead: looking without reading sees the newest value wherever it lies,
+// and counts nowhere.
+func TestPeekIsNoRead(t *testing.T) {
+	s := open(t, nil)
+	const n = 5000 // more than the window holds
+	for i := range n {
+		key := fmt.Sprint("k", i)
+		for v := range 2 {
+			if err := s.SetObject(key, [2]int{i, v}, 8, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if obj, ok := s.PeekObject(key); !ok || obj != [2]int{i, 1} {
+			t.Fatalf("%s: %v, %v right after it was set", key, obj, ok)
+		}
+	}
+	held := 0
+	for i := range n {
+		peeked, ok := s.PeekObject(fmt.Sprint("k", i))
+		if ok && peeked != [2]int{i, 1} {
+			t.Errorf("k%d: peeked %v", i, peeked)
+		}
+		if ok {
+			held++
+		}
+	}
+	if _, ok := s.PeekObject("absent"); ok || held < n/2 {
+		t.Errorf("absent %v, %d of %d are held", ok, held, n)
+	}
+	if st := s.Stats(); st.Hits != 0 || st.Misses != 0 {
+		t.Errorf("%d hits and %d misses were counted", st.Hits, st.Misses)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := s.PeekObject("k1"); ok {
+		t.Error("a closed store holds something")
+	}
+}

@@ -28,6 +28,22 @@ func (s *Store) GetObject(key string) (obj any, ok bool) {
 	return public(obj), true
 }
 
+// PeekObject implements store.ObjectPeeker.
+func (s *Store) PeekObject(key string) (obj any, ok bool) {
+	if obj = s.index.Peek(key); obj != nil {
+		return public(obj), true
+	}
+	st := s.stripe()
+	if !s.enter(st) {
+		return nil, false
+	}
+	defer st.leave()
+	if obj, ok = s.findRecent(key); !ok {
+		return nil, false
+	}
+	return public(obj), true
+}
+
 // public returns obj as callers see it.
 func public(obj any) any {
 	if e, is := obj.(*entry); is {

@@ -59,6 +59,7 @@ func (s *Store) getChunk(ctx context.Context, keys []string, found map[string]st
 	for len(lookups) > 0 {
 		sent := time.Now()
 		s.read(ctx, lookups)
+		now := time.Now()
 		var foreign []lookup
 		for i := range lookups {
 			l := &lookups[i]
@@ -66,7 +67,7 @@ func (s *Store) getChunk(ctx context.Context, keys []string, found map[string]st
 				foreign = append(foreign, lookup{key: l.key, plain: l.plain, grace: l.grace, withTTL: true})
 				continue
 			}
-			e, err := s.settle(ctx, l, sent)
+			e, err := s.settle(ctx, l, sent, now)
 			if err == nil {
 				found[l.key] = e
 			} else if !errors.Is(err, store.ErrNotFound) {
@@ -78,21 +79,22 @@ func (s *Store) getChunk(ctx context.Context, keys []string, found map[string]st
 	return failed
 }
 
-// settle turns the reply of one lookup into the key's result.
-func (s *Store) settle(ctx context.Context, l *lookup, sent time.Time) (store.Entry, error) {
+// settle turns the reply of one lookup, asked for at sent and there at now, into the
+// key's result.
+func (s *Store) settle(ctx context.Context, l *lookup, sent, now time.Time) (store.Entry, error) {
 	const op = "get"
 	switch {
 	case l.err != nil:
 		return store.Entry{}, s.missOr(ctx, op, l.key, l.err)
 	case framed(l.value, l.plain):
 		e, err := s.decode(ctx, l.key, l.value)
-		return s.result(ctx, op, l.key, e, err)
+		return s.result(ctx, op, l.key, now, e, err)
 	}
 	e, ok := plainEntry(l.value, l.ttl.Val(), sent, l.grace)
 	if !ok {
-		return s.result(ctx, op, l.key, e, store.ErrNotFound)
+		return s.result(ctx, op, l.key, now, e, store.ErrNotFound)
 	}
-	return s.result(ctx, op, l.key, e, nil)
+	return s.result(ctx, op, l.key, now, e, nil)
 }
 
 // read fetches the values of lookups, and the times to live that are needed, in
@@ -131,24 +133,30 @@ func (s *Store) readEach(ctx context.Context, lookups []lookup) {
 }
 
 // readTogether asks with one MGET. A key of another type is nil in its reply, as
-// if absent, so the number of keys that exist is asked for too: an error is not
+// if absent, so the number of those that exist is asked for too: an error is not
 // a miss. Where it tells of such a key, those without a value are asked one by
-// one.
+// one. The question goes along where the batch before had a key without a value, and
+// follows otherwise: a batch that has all its values needs no second question, and
+// those that lack some cost one round trip.
 func (s *Store) readTogether(ctx context.Context, lookups []lookup) {
 	get := append(make([]any, 0, 1+len(lookups)), "mget")
-	count := append(make([]any, 0, 1+len(lookups)), "exists")
-	cmds := make([]redis.Cmder, 2, 2+len(lookups))
+	cmds := make([]redis.Cmder, 1, 2+len(lookups))
 	for i := range lookups {
 		l := &lookups[i]
 		var name any = s.opts.Prefix + l.key
-		get, count = append(get, name), append(count, name)
+		get = append(get, name)
 		if l.withTTL {
 			l.ttl = redis.NewDurationCmd(ctx, time.Millisecond, "pttl", name)
 			cmds = append(cmds, l.ttl)
 		}
 	}
-	values, exist := redis.NewSliceCmd(ctx, get...), redis.NewIntCmd(ctx, count...)
-	cmds[0], cmds[1] = values, exist
+	values := redis.NewSliceCmd(ctx, get...)
+	cmds[0] = values
+	var exist *redis.IntCmd
+	if s.lacking.Load() {
+		exist = redis.NewIntCmd(ctx, append([]any{"exists"}, get[1:]...)...)
+		cmds = append(cmds, exist)
+	}
 	if done, err := s.calls.ReadAlone(ctx, cmds...); !done || err != nil {
 		for i := range lookups {
 			lookups[i].err = err
@@ -164,7 +172,14 @@ func (s *Store) readTogether(ctx context.Context, lookups []lookup) {
 		lookups[i].err = redis.Nil
 		doubtful = append(doubtful, i)
 	}
-	if exist.Val() > int64(len(lookups)-len(doubtful)) {
+	if lack := len(doubtful) > 0; s.lacking.Load() != lack {
+		s.lacking.Store(lack)
+	}
+	switch {
+	case len(doubtful) == 0:
+	case exist == nil:
+		s.readDoubtful(ctx, lookups, doubtful)
+	case exist.Val() > int64(len(lookups)-len(doubtful)):
 		s.readDoubtful(ctx, lookups, doubtful)
 	}
 }

@@ -35,6 +35,7 @@ type Store struct {
 	calls   *rediscall.Combiner
 	opts    Options
 	single  bool        // one node: commands with many keys are possible
+	lacking atomic.Bool // the last batch asked for a key that had no value
 	ordered atomic.Bool // Set compares versions: Options.NewestWins, or a Feed is used
 	closed  atomic.Bool
 	waiters waiters   // for leases
@@ -85,7 +86,7 @@ func (s *Store) Get(ctx context.Context, key string) (store.Entry, error) {
 		return s.getWithTTL(ctx, key, plain, grace)
 	}
 	e, err := s.decode(ctx, key, b)
-	return s.result(ctx, op, key, e, err)
+	return s.result(ctx, op, key, time.Now(), e, err)
 }
 
 // getWithTTL reads a value and its time to live in one round trip. Redis runs
@@ -102,13 +103,13 @@ func (s *Store) getWithTTL(ctx context.Context, key string, plain bool, grace ti
 	b := bytesOf(get.Val())
 	if framed(b, plain) {
 		e, err := s.decode(ctx, key, b)
-		return s.result(ctx, op, key, e, err)
+		return s.result(ctx, op, key, time.Now(), e, err)
 	}
 	e, ok := plainEntry(b, ttl.Val(), sent, grace)
 	if !ok {
-		return s.result(ctx, op, key, e, store.ErrNotFound)
+		return s.result(ctx, op, key, time.Now(), e, store.ErrNotFound)
 	}
-	return s.result(ctx, op, key, e, nil)
+	return s.result(ctx, op, key, time.Now(), e, nil)
 }
 
 // missOr returns store.ErrNotFound, counted, for a nil reply and the wrapped
@@ -121,10 +122,10 @@ func (s *Store) missOr(ctx context.Context, op, key string, err error) error {
 	return s.fail(ctx, op, key, err)
 }
 
-// result counts the outcome of a read of one key and shapes its error.
-func (s *Store) result(ctx context.Context, op, key string, e store.Entry, err error) (store.Entry, error) {
+// result counts the outcome of a read of one key, as of now, and shapes its error.
+func (s *Store) result(ctx context.Context, op, key string, now time.Time, e store.Entry, err error) (store.Entry, error) {
 	switch {
-	case err == nil && e.Expired(time.Now()):
+	case err == nil && e.Expired(now):
 		s.count.expired.Add(1)
 		s.count.misses.Add(1)
 		return store.Entry{}, store.ErrNotFound

@@ -188,12 +188,14 @@ func TestWrongTypeIsAnErrorAndIsNotOverwritten(t *testing.T) {
 		if _, err := s.Get(ctx, "hash"); !errors.Is(err, ErrWrongType) {
 			t.Errorf("Get: %v", err)
 		}
-		many, err := s.GetMany(ctx, []string{"good", "hash", "absent"})
-		if !errors.Is(store.KeyError(err, "hash"), ErrWrongType) {
-			t.Errorf("GetMany: %v for the hash", store.KeyError(err, "hash"))
-		}
-		if store.KeyError(err, "good") != nil || store.KeyError(err, "absent") != nil || string(many["good"].Value) != "v" || len(many) != 1 {
-			t.Errorf("GetMany beside it: %v, %v", many, err)
+		for _, when := range []string{"at first", "after a batch that lacked values"} {
+			many, err := s.GetMany(ctx, []string{"good", "hash", "absent"})
+			if !errors.Is(store.KeyError(err, "hash"), ErrWrongType) {
+				t.Errorf("GetMany %s: %v for the hash", when, store.KeyError(err, "hash"))
+			}
+			if store.KeyError(err, "good") != nil || store.KeyError(err, "absent") != nil || string(many["good"].Value) != "v" || len(many) != 1 {
+				t.Errorf("GetMany %s beside it: %v, %v", when, many, err)
+			}
 		}
 		stored, err := s.Fill(ctx, "hash", store.Entry{Value: []byte("v"), Version: 1})
 		if stored || err != nil && !errors.Is(err, ErrWrongType) {
