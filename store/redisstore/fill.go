@@ -15,10 +15,26 @@ import (
 	"github.com/stratacache/strata/store"
 )
 
-// compareAndSetSource is run for framed values; see its own comments.
+// compareAndSetFunction is run for framed values; see its own comments.
 //
 //go:embed compareandset.lua
-var compareAndSetSource string
+var compareAndSetFunction string
+
+var (
+	// compareAndSetSource is for one key.
+	compareAndSetSource = compareAndSetFunction + `
+return compare_and_set(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4])`
+
+	// compareAndSetManySource is for many, each with a frame and a time to live behind
+	// what all have. It returns a digit for each, 2 for one of another type.
+	compareAndSetManySource = compareAndSetFunction + `
+local done = {}
+for i = 1, #KEYS do
+  local n = compare_and_set(KEYS[i], ARGV[1 + 2 * i], ARGV[2 + 2 * i], ARGV[1], ARGV[2])
+  done[i] = type(n) == 'table' and 2 or n
+end
+return table.concat(done)`
+)
 
 // dropSource removes a key that still begins with the bytes that were found to
 // be damaged. The checksum is among them, so no other value is meant.
@@ -28,8 +44,9 @@ end
 return 0`
 
 var (
-	compareAndSetScript = newScript(compareAndSetSource)
-	dropScript          = newScript(dropSource)
+	compareAndSetScript     = newScript(compareAndSetSource)
+	compareAndSetManyScript = newScript(compareAndSetManySource)
+	dropScript              = newScript(dropSource)
 )
 
 // script is a Lua script with the digest that names it on a server. (The one of

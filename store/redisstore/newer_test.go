@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -63,5 +64,53 @@ func TestSetNewerWithinTheMillisecondOfADelete(t *testing.T) {
 	}
 	if e := mustGet(t, s, "k"); string(e.Value) != "written" {
 		t.Errorf("k holds %q", e.Value)
+	}
+}
+
+// A batch whose versions are compared is a few scripts, of many keys each. Each key
+// has its own outcome: what is newer stays, a key of another type is an error of that
+// key alone, and a server that does not know the script is sent it.
+func TestOrderedBatch(t *testing.T) {
+	s, c := prefixed(t, Options{NewestWins: true}), raw(t)
+	const n = 2*scriptKeys + 10
+	name := func(i int) string { return fmt.Sprint("k", i) }
+	for i := range n {
+		if i%5 == 0 {
+			mustSet(t, s, name(i), value("held", uint64(20+i%2)*ms))
+		}
+	}
+	if err := c.HSet(ctx, s.opts.Prefix+"k7", "field", "value").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for round, flush := range []bool{true, false} {
+		if flush {
+			if err := c.ScriptFlush(ctx).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		entries := make(map[string]store.Entry, n)
+		for i := range n {
+			entries[name(i)] = value(fmt.Sprint("v", round), 20*ms+uint64(round))
+		}
+		err := s.SetMany(ctx, entries)
+		var be *store.BatchError
+		if !errors.As(err, &be) || len(be.Errs) != 1 || !errors.Is(be.Errs["k7"], ErrWrongType) {
+			t.Fatalf("SetMany: %v; want an error of the key of another type, and no other", err)
+		}
+		for i := range n {
+			want := fmt.Sprint("v", round)
+			if i%10 == 5 {
+				want = "held"
+			}
+			if i == 7 {
+				continue
+			}
+			if e := mustGet(t, s, name(i)); string(e.Value) != want {
+				t.Errorf("round %d: %s holds %q; want %q", round, name(i), e.Value, want)
+			}
+		}
+	}
+	if typ := c.Type(ctx, s.opts.Prefix+"k7").Val(); typ != "hash" {
+		t.Errorf("the key of another type is now a %s", typ)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -60,6 +61,18 @@ func TestRatios(t *testing.T) {
 			return f(near)
 		}
 	}
+	many := make(map[string]store.Entry, len(keys))
+	for _, key := range keys {
+		many[key] = e
+	}
+	pipelined := func() error {
+		p := client.Pipeline()
+		for _, key := range keys {
+			p.Set(ctx, "raw:"+key, value, time.Hour)
+		}
+		_, err := p.Exec(ctx)
+		return err
+	}
 	for _, m := range []struct {
 		name       string
 		goroutines int
@@ -79,7 +92,12 @@ func TestRatios(t *testing.T) {
 		{"Get framed / GET", 4, get, func() error { _, err := framed.Get(ctx, "framed"); return err }},
 		{"GetMany of 100 / MGET", 1, func() error { return client.MGet(ctx, keys...).Err() },
 			func() error { _, err := framed.GetMany(ctx, keys); return err }},
+		{"SetMany of 100 / SETs", 1, pipelined, func() error { return framed.SetMany(ctx, many) }},
+		{"SetMany NewestWins / SETs", 1, pipelined, func() error { return ordered.SetMany(ctx, many) }},
 	} {
+		if !strings.Contains(m.name, os.Getenv("STRATA_RATIO")) {
+			continue
+		}
 		raw, ours := timed(t, m.goroutines, m.raw), timed(t, m.goroutines, m.ours)
 		var ratios, micros []float64
 		for range 40 {

@@ -18,19 +18,25 @@ type write struct {
 	key string
 	v   wireValue
 	cmd redis.Cmder
+	at  int // its place among the keys of cmd, where that is a script for many
 }
+
+// scriptKeys is how many keys share the call of a script, which keeps the server from
+// its other clients while it runs: half a millisecond.
+const scriptKeys = 64
 
 // writeBatch is what one round trip writes, and the memory that its commands
 // point into. That is used again for a later batch once go-redis has let go of it.
 type writeBatch struct {
-	now    time.Time // when the first write was prepared: deadlines count from there
-	size   int       // bytes of values
-	writes []write
-	cmds   []redis.Cmder
-	frames arena[byte]
-	args   arena[any]
-	texts  arena[string] // of the values: a pointer to one needs no allocation as an argument
-	life   any           // the last time to live, as an argument
+	now     time.Time // when the first write was prepared: deadlines count from there
+	size    int       // bytes of values
+	writes  []write
+	cmds    []redis.Cmder
+	scripts [][]int // which writes share a script, of those that have no command yet
+	frames  arena[byte]
+	args    arena[any]
+	texts   arena[string] // of the values: a pointer to one needs no allocation as an argument
+	life    any           // the last time to live, as an argument
 }
 
 // arena hands out parts of a slice. Where the slice is too short a longer one takes
@@ -61,21 +67,31 @@ func (w *writeBatch) empty() {
 	clear(w.cmds)
 	clear(w.args.all)
 	clear(w.texts.all)
-	w.writes, w.cmds, w.size = w.writes[:0], w.cmds[:0], 0
+	w.writes, w.cmds, w.size, w.scripts = w.writes[:0], w.cmds[:0], 0, nil
 	w.frames.all, w.args.all, w.texts.all = w.frames.all[:0], w.args.all[:0], w.texts.all[:0]
 }
 
 // set is wireValue.setCmd without allocations for most arguments.
 func (w *writeBatch) set(ctx context.Context, name string, v *wireValue) *redis.StatusCmd {
+	if v.ttl == 0 {
+		return redis.NewStatusCmd(ctx, append(w.args.take(3)[:0], "set", name, w.text(v))...)
+	}
+	return redis.NewStatusCmd(ctx, append(w.args.take(5)[:0], "set", name, w.text(v), "px", w.ms(v))...)
+}
+
+// text returns the value as an argument.
+func (w *writeBatch) text(v *wireValue) *string {
 	text := &w.texts.take(1)[0]
 	*text = unsafe.String(unsafe.SliceData(v.bytes), len(v.bytes))
-	if v.ttl == 0 {
-		return redis.NewStatusCmd(ctx, append(w.args.take(3)[:0], "set", name, text)...)
-	}
+	return text
+}
+
+// ms returns the time to live as an argument, the same one while it stays the same.
+func (w *writeBatch) ms(v *wireValue) any {
 	if ms := v.ttl.Milliseconds(); w.life != ms {
 		w.life = ms
 	}
-	return redis.NewStatusCmd(ctx, append(w.args.take(5)[:0], "set", name, text, "px", w.life)...)
+	return w.life
 }
 
 // newBatch returns an empty batch, one that was used before if there is any.
@@ -149,14 +165,54 @@ func (s *Store) prepare(ctx context.Context, w *writeBatch, key string, e *store
 		cmd = redis.NewIntCmd(ctx, "unlink", name)
 	case err != nil:
 		return err
+	case v.framed && ordered && e.Version != 0 && s.single:
+		w.share(len(w.writes))
 	case v.framed && ordered && e.Version != 0:
 		cmd = scriptCmd(ctx, "evalsha", compareAndSetScript.digest, name, compareAndSetArgs(v, w.now, setMode))
 	default:
 		cmd = w.set(ctx, name, &v)
 	}
-	w.writes, w.cmds = append(w.writes, write{key: key, v: v, cmd: cmd}), append(w.cmds, cmd)
+	w.writes = append(w.writes, write{key: key, v: v, cmd: cmd})
+	if cmd != nil {
+		w.cmds = append(w.cmds, cmd)
+	}
 	w.size += len(v.bytes)
 	return nil
+}
+
+// share has the i-th write carried out by a script for many.
+func (w *writeBatch) share(i int) {
+	if n := len(w.scripts); n == 0 || len(w.scripts[n-1]) == scriptKeys {
+		w.scripts = append(w.scripts, make([]int, 0, scriptKeys))
+	}
+	last := &w.scripts[len(w.scripts)-1]
+	*last = append(*last, i)
+}
+
+// addScripts makes the commands of the writes that share one.
+func (s *Store) addScripts(ctx context.Context, w *writeBatch) {
+	for _, group := range w.scripts {
+		cmd := redis.NewCmd(ctx, w.scriptArgs(s, group, "evalsha", compareAndSetManyScript.digest)...)
+		cmd.SetFirstKeyPos(3)
+		for at, i := range group {
+			w.writes[i].cmd, w.writes[i].at = cmd, at
+		}
+		w.cmds = append(w.cmds, cmd)
+	}
+}
+
+// scriptArgs returns the call of the script for many for a group of writes.
+func (w *writeBatch) scriptArgs(s *Store, group []int, verb, script string) []any {
+	args := append(w.args.take(5 + 3*len(group))[:0], verb, script, len(group))
+	for _, i := range group {
+		args = append(args, s.opts.Prefix+w.writes[i].key)
+	}
+	args = append(args, w.now.UnixMicro(), setMode)
+	for _, i := range group {
+		v := &w.writes[i].v
+		args = append(args, w.text(v), w.ms(v))
+	}
+	return args
 }
 
 // send carries w out and adds what failed to failed. w may not be used afterwards.
@@ -164,8 +220,12 @@ func (s *Store) send(ctx context.Context, w *writeBatch, failed *store.BatchErro
 	if len(w.writes) == 0 {
 		return failed
 	}
+	s.addScripts(ctx, w)
 	done, sendErr := s.calls.WriteAlone(ctx, w.cmds...)
-	if done && sendErr == nil {
+	if done {
+		sendErr = s.runUnknown(ctx, w, sendErr)
+	}
+	if done && sendErr == nil && !w.refused() {
 		s.count.sets.Add(uint64(len(w.writes)))
 		s.keep(w)
 		return failed
@@ -175,7 +235,7 @@ func (s *Store) send(ctx context.Context, w *writeBatch, failed *store.BatchErro
 		if done {
 			err = x.cmd.Err()
 		}
-		if done && redis.HasErrorPrefix(err, "NOSCRIPT") {
+		if done && (redis.HasErrorPrefix(err, "NOSCRIPT") || x.refused()) {
 			_, err = s.compareAndSet(ctx, x.key, x.v, setMode)
 		}
 		if err != nil {
@@ -185,6 +245,54 @@ func (s *Store) send(ctx context.Context, w *writeBatch, failed *store.BatchErro
 		s.count.sets.Add(1)
 	}
 	return failed
+}
+
+// runUnknown runs those scripts for many by their text that the server did not know,
+// and returns the first error of the batch, which was err before.
+func (s *Store) runUnknown(ctx context.Context, w *writeBatch, err error) error {
+	if !redis.HasErrorPrefix(err, "NOSCRIPT") {
+		return err
+	}
+	err = nil
+	for _, group := range w.scripts {
+		old := w.writes[group[0]].cmd
+		if !redis.HasErrorPrefix(old.Err(), "NOSCRIPT") {
+			continue
+		}
+		cmd := redis.NewCmd(ctx, w.scriptArgs(s, group, "eval", compareAndSetManyScript.text)...)
+		cmd.SetFirstKeyPos(3)
+		done, cerr := s.calls.WriteAlone(ctx, cmd)
+		if !done { // its reply may not be looked at
+			cmd = redis.NewCmd(ctx)
+			cmd.SetErr(cerr)
+		}
+		for _, i := range group {
+			w.writes[i].cmd = cmd
+		}
+	}
+	for i := range w.writes {
+		err = cmp.Or(err, w.writes[i].cmd.Err())
+	}
+	return err
+}
+
+// refused reports whether a script for many says that the key is of another type.
+func (x *write) refused() bool {
+	cmd, ok := x.cmd.(*redis.Cmd)
+	if !ok || cmd.Err() != nil {
+		return false
+	}
+	digits, ok := cmd.Val().(string)
+	return ok && x.at < len(digits) && digits[x.at] == '2'
+}
+
+func (w *writeBatch) refused() bool {
+	for i := range w.writes {
+		if w.writes[i].refused() {
+			return true
+		}
+	}
+	return false
 }
 
 // keep keeps w for a later batch. The server has answered all its commands: they
