@@ -1,7 +1,6 @@
 package memstore_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -13,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/stratacache/strata/internal/memorytest"
 	"github.com/stratacache/strata/store"
 	"github.com/stratacache/strata/store/memstore"
 	"github.com/stratacache/strata/store/storetest"
@@ -149,25 +149,7 @@ func TestBurstIntoFullStore(t *testing.T) {
 }
 
 func TestTooLarge(t *testing.T) {
-	s := open(t, &memstore.Options{Capacity: 1 << 20, MaxEntry: 10_000})
-	ctx := t.Context()
-	small, big := store.Entry{Value: make([]byte, 100)}, store.Entry{Value: make([]byte, 10_000)}
-	for name, set := range map[string]func() error{
-		"Set":       func() error { return s.Set(ctx, "k", big) },
-		"SetObject": func() error { return s.SetObject("k", &big, 1<<21, time.Time{}) },
-		"Fill":      func() error { _, err := s.Fill(ctx, "k", big); return err },
-		"SetMany":   func() error { return store.KeyError(s.SetMany(ctx, map[string]store.Entry{"k": big}), "k") },
-	} {
-		if err := s.Set(ctx, "k", small); err != nil {
-			t.Fatal(err)
-		}
-		if err := set(); !errors.Is(err, store.ErrTooLarge) {
-			t.Errorf("%s of a large entry: %v; want store.ErrTooLarge", name, err)
-		}
-		if _, err := s.Get(ctx, "k"); !errors.Is(err, store.ErrNotFound) {
-			t.Errorf("after a refused %s the older entry is still there: %v", name, err)
-		}
-	}
+	memorytest.TooLarge(t, open(t, &memstore.Options{Capacity: 1 << 20, MaxEntry: 10_000}))
 }
 
 // TestLargeEntries: entries of an eighth of the capacity are visible when set,
@@ -195,94 +177,24 @@ func TestLargeEntries(t *testing.T) {
 	}
 }
 
-// TestOneKeySpace: entries and objects replace one another.
 func TestOneKeySpace(t *testing.T) {
 	s := open(t, nil)
-	ctx := t.Context()
-	if err := s.Set(ctx, "k", store.Entry{Value: []byte("v"), Version: 3}); err != nil {
-		t.Fatal(err)
-	}
-	obj, ok := s.GetObject("k")
-	if e, is := obj.(*store.Entry); !ok || !is || string(e.Value) != "v" || e.Version != 3 {
-		t.Errorf("GetObject of an entry: %v, %v; want it as a *store.Entry", obj, ok)
-	}
-	thing := &struct{ n int }{7}
-	if err := s.SetObject("k", thing, 8, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	if obj, ok := s.GetObject("k"); !ok || obj != any(thing) {
-		t.Errorf("GetObject after SetObject: %v, %v", obj, ok)
-	}
+	memorytest.OneKeySpace(t, s)
+	_ = s.SetObject("k", s, 8, time.Time{})
 	before := s.Stats().Misses
-	if _, err := s.Get(ctx, "k"); !errors.Is(err, store.ErrNotFound) || s.Stats().Misses != before+1 {
-		t.Errorf("Get of an object: %v; want a counted miss", err)
-	}
-	if stored, err := s.Fill(ctx, "k", store.Entry{Value: []byte("w"), Version: 1}); !stored || err != nil {
-		t.Errorf("Fill over an object: %v, %v", stored, err)
-	}
-	e := &store.Entry{Value: []byte("as an object")}
-	if err := s.SetObject("k", e, 12, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := s.Get(ctx, "k"); err != nil || string(got.Value) != "as an object" {
-		t.Errorf("Get of a *store.Entry object: %v, %v", got, err)
-	}
-	if err := s.SetObject("k", map[string]int{}, 8, time.Time{}); err != nil { // not comparable
-		t.Fatal(err)
-	}
-	if err := s.SetObject("k", []int{1}, 8, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.SetObject("k", nil, 8, time.Time{}); err == nil {
-		t.Error("SetObject of nil: no error")
-	}
-	if err := s.SetObject("", thing, 8, time.Time{}); !errors.Is(err, store.ErrInvalidKey) {
-		t.Errorf("SetObject of the empty key: %v", err)
-	}
-	if err := s.SetObject("k", thing, 8, time.Now().Add(-time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if obj, ok := s.GetObject("k"); ok {
-		t.Errorf("an expired SetObject left %v", obj)
+	if _, err := s.Get(t.Context(), "k"); err == nil || s.Stats().Misses != before+1 {
+		t.Errorf("Get of an object: %v, %d misses; want one", err, s.Stats().Misses-before)
 	}
 }
 
-// keyed is an object that Scan can list.
-type keyed string
-
-func (k *keyed) CacheKey() string { return string(*k) }
-
-func TestScanObjects(t *testing.T) {
+// TestScan: objects that do not know their key are not listed, for the engine keeps
+// none.
+func TestScan(t *testing.T) {
 	s := open(t, nil)
 	for i := range 300 {
-		k := keyed(fmt.Sprint("obj:", i))
-		_ = s.SetObject(string(k), &k, 16, time.Time{})
 		_ = s.SetObject(fmt.Sprint("anonymous:", i), &i, 16, time.Time{})
-		_ = s.Set(t.Context(), fmt.Sprint("entry:", i), store.Entry{})
 	}
-	count := map[string]int{}
-	for key, err := range s.Scan(t.Context(), "") {
-		if err != nil {
-			t.Fatal(err)
-		}
-		kind, _, _ := strings.Cut(key, ":")
-		count[kind]++
-	}
-	if count["obj"] != 300 || count["entry"] != 300 || len(count) != 2 {
-		t.Errorf("Scan found %v; want 300 of obj and entry each", count)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	n, last := 0, error(nil)
-	for _, err := range s.Scan(ctx, "") {
-		if n++; n == 10 {
-			cancel()
-		}
-		last = err
-	}
-	if n != 11 || !errors.Is(last, context.Canceled) {
-		t.Errorf("a Scan whose context ended after 10 keys gave %d, and %v", n, last)
-	}
+	memorytest.Scan(t, s)
 }
 
 // TestReadRemovesExpired: what a read finds expired frees its room.
@@ -334,27 +246,9 @@ func TestOnEvict(t *testing.T) {
 	}
 }
 
-// TestHitAllocations: neither a hit nor a miss allocates.
 func TestHitAllocations(t *testing.T) {
 	s := open(t, nil)
-	ctx := t.Context()
-	_ = s.Set(ctx, "never", store.Entry{Value: []byte("v")})
-	_ = s.Set(ctx, "soon", store.Entry{Value: []byte("v"), Expires: time.Now().Add(time.Hour)})
-	_ = s.SetObject("object", &s, 8, time.Time{})
-	flush(s)
-	for name, f := range map[string]func(){
-		"GetObject":         func() { s.GetObject("object") },
-		"GetObject, entry":  func() { s.GetObject("never") },
-		"GetObject, absent": func() { s.GetObject("absent") },
-		"Get":               func() { _, _ = s.Get(ctx, "never") },
-		"Get, deadline":     func() { _, _ = s.Get(ctx, "soon") },
-		"Get, absent":       func() { _, _ = s.Get(ctx, "absent") },
-	} {
-		// The engine makes a new buffer for every 64 reads that it takes note of.
-		if n := testing.AllocsPerRun(1000, f); n >= 1 {
-			t.Errorf("%s: %v allocations", name, n)
-		}
-	}
+	memorytest.HitAllocations(t, s, func() { flush(s) })
 }
 
 // flush writes until what was there has been handed over to the engine.

@@ -63,7 +63,7 @@ func (s *Store) SetObject(key string, obj any, cost int64, expires time.Time) er
 	if !expires.IsZero() && !time.Now().Before(expires) {
 		return s.del(op, key)
 	}
-	_, err := s.put(op, key, obj, max(cost, 0)+overhead(key), nil)
+	_, err := s.put(op, key, obj, min(max(cost, 0), s.size.maxEntry)+overhead(key), nil)
 	return err
 }
 

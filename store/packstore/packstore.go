@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -168,7 +169,7 @@ func (s *Store) put(op, key string, obj any, e *store.Entry, cost, expires int64
 		}
 		packed = size <= s.maxPack
 	}
-	if cost = max(cost, 0) + int64(len(key)) + bigOverhead; packed {
+	if cost = min(max(cost, 0), math.MaxInt64>>1) + int64(len(key)) + bigOverhead; packed {
 		cost = int64(size)
 	}
 	if cost > s.opts.MaxEntry {
