@@ -25,10 +25,15 @@ const (
 	usesBits = 8
 	usesMask = 1<<usesBits - 1
 
-	unused    = 0             // in no table yet
-	claimed   = 1             // by a table that is about to index it
-	withdrawn = ^uint64(0)    // never to be found again
-	first     = 1 << usesBits // a period's number is at least one
+	unused  = 0             // in no table yet
+	claimed = 1             // by a table that is about to index it
+	first   = 1 << usesBits // a period's number is at least one
+
+	// Those that are never to be found again.
+	withdrawn = ^uint64(0)
+	replaced  = ^uint64(0) - 1 // the engine has another in its place, or was told to drop it
+	dropped   = ^uint64(0) - 2 // the engine has dropped it by itself
+	last      = dropped
 )
 
 // IndexHeader implements Object for types that embed a Header.
@@ -44,7 +49,7 @@ func count(uses, period uint64) uint64 {
 func (h *Header) use(period uint64) (found bool, n uint64) {
 	for {
 		was := h.uses.Load()
-		if was <= claimed || was == withdrawn {
+		if was <= claimed || was >= last {
 			return false, 0
 		}
 		n = count(was, period) + 1
@@ -56,3 +61,32 @@ func (h *Header) use(period uint64) (found bool, n uint64) {
 		}
 	}
 }
+
+// retire moves h to one of the states in which it is not found. What the engine did
+// is not forgotten for a mere withdrawal.
+func (h *Header) retire(state uint64) {
+	for {
+		was := h.uses.Load()
+		if was == dropped || was >= last && state == withdrawn {
+			return
+		}
+		if h.uses.CompareAndSwap(was, state) {
+			return
+		}
+	}
+}
+
+// Replaced notes that the engine has let go of obj; by itself, if Table.DropObject
+// came before.
+func Replaced(obj any) {
+	if o, ok := obj.(Object); ok {
+		o.IndexHeader().retire(replaced)
+	}
+}
+
+// Dropped reports whether the engine has dropped h's object by itself.
+func (h *Header) Dropped() bool { return h.uses.Load() == dropped }
+
+// Replaced reports whether the engine has let go of h's object because somebody
+// replaced or removed it.
+func (h *Header) Replaced() bool { return h.uses.Load() == replaced }

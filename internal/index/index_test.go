@@ -16,7 +16,7 @@ type object struct {
 }
 
 func found(t *Table, key string) *object {
-	obj, _ := t.Find(key)
+	obj, _ := t.Find(t.Key(key))
 	o, _ := obj.(*object)
 	return o
 }
@@ -24,10 +24,10 @@ func found(t *Table, key string) *object {
 func TestReadsAreReportedUntilOften(t *testing.T) {
 	tab := New(16)
 	o := &object{key: "k"}
-	tab.Put("k", o)
+	tab.Put(tab.Key("k"), o)
 	reported := func() (n int) {
 		for range 20 {
-			obj, known := tab.Find("k")
+			obj, known := tab.Find(tab.Key("k"))
 			if obj != o {
 				t.Fatalf("Find = %v", obj)
 			}
@@ -55,24 +55,24 @@ func TestReadsAreReportedUntilOften(t *testing.T) {
 func TestWithdrawnIsNeverFoundAgain(t *testing.T) {
 	tab := New(16)
 	o := &object{key: "k"}
-	tab.Put("k", o)
-	tab.Withdraw("k")
-	tab.Put("k", o)
-	tab.Restore("k", o)
+	tab.Put(tab.Key("k"), o)
+	tab.Withdraw(tab.Key("k"))
+	tab.Put(tab.Key("k"), o)
+	tab.Restore(tab.Key("k"), o)
 	if found(tab, "k") != nil || tab.Use(o) {
 		t.Error("found after Withdraw")
 	}
 	early := &object{key: "k"}
 	hash, _ := tab.Hashes("k")
-	tab.WithdrawObject(hash, early) // the engine dropped it before it was indexed
-	tab.Put("k", early)
+	tab.DropObject(hash, early) // the engine dropped it before it was indexed
+	tab.Put(tab.Key("k"), early)
 	if found(tab, "k") != nil {
 		t.Error("found although the engine has dropped it")
 	}
 	other := New(16)
 	last := &object{key: "k"}
-	tab.Put("k", last)
-	other.Put("k", last)
+	tab.Put(tab.Key("k"), last)
+	other.Put(other.Key("k"), last)
 	if found(other, "k") != nil || found(tab, "k") != last {
 		t.Error("an object is in two tables")
 	}
@@ -89,7 +89,7 @@ func TestFullBucket(t *testing.T) {
 	for i := range 100 {
 		key := fmt.Sprint("k", i)
 		objs[key] = &object{key: key}
-		tab.Put(key, objs[key])
+		tab.Put(tab.Key(key), objs[key])
 	}
 	n := 0
 	var lost *object
@@ -114,12 +114,12 @@ func TestFullBucket(t *testing.T) {
 	if tab.Use(lost) {
 		t.Error("Use said so twice")
 	}
-	tab.Restore(lost.key, lost)
+	tab.Restore(tab.Key(lost.key), lost)
 	if found(tab, lost.key) != lost {
 		t.Error("an object that is read often has no place among those that are not")
 	}
-	tab.Restore(lost.key, lost)
-	tab.Withdraw(lost.key)
+	tab.Restore(tab.Key(lost.key), lost)
+	tab.Withdraw(tab.Key(lost.key))
 	if found(tab, lost.key) != nil {
 		t.Error("it was indexed twice")
 	}
@@ -127,10 +127,10 @@ func TestFullBucket(t *testing.T) {
 
 func TestForeignObjects(t *testing.T) {
 	tab := New(2)
-	tab.Put("k", "a string")
-	tab.WithdrawObject(1, 5)
-	tab.Restore("k", nil)
-	if obj, _ := tab.Find("k"); obj != nil || tab.Use([]int{1}) {
+	tab.Put(tab.Key("k"), "a string")
+	tab.DropObject(1, 5)
+	tab.Restore(tab.Key("k"), nil)
+	if obj, _ := tab.Find(tab.Key("k")); obj != nil || tab.Use([]int{1}) {
 		t.Errorf("found %v", obj)
 	}
 }
@@ -143,21 +143,21 @@ func TestModel(t *testing.T) {
 			key := fmt.Sprint("k", rapid.IntRange(0, 30).Draw(rt, "key"))
 			switch rapid.SampledFrom([]string{"put", "put", "put", "find", "withdraw", "evict", "restore", "clear", "period"}).Draw(rt, "op") {
 			case "put":
-				tab.Withdraw(key)
+				tab.Withdraw(tab.Key(key))
 				now[key] = &object{key: key, n: i}
-				tab.Put(key, now[key])
+				tab.Put(tab.Key(key), now[key])
 			case "withdraw":
-				tab.Withdraw(key)
+				tab.Withdraw(tab.Key(key))
 				delete(now, key)
 			case "evict":
 				hash, _ := tab.Hashes(key)
 				if o := now[key]; o != nil {
-					tab.WithdrawObject(hash, o)
+					tab.DropObject(hash, o)
 				}
 				delete(now, key)
 			case "restore":
 				if o := now[key]; o != nil && tab.Use(o) {
-					tab.Restore(key, o)
+					tab.Restore(tab.Key(key), o)
 				}
 			case "clear":
 				if i%20 == 0 {
@@ -198,12 +198,12 @@ func TestReadersSeeNoOlderObject(t *testing.T) {
 			for i := 1; i <= writes; i++ {
 				k := (i*2 + w) % keys
 				o := &object{key: name(k), n: i}
-				tab.Withdraw(o.key)
-				tab.Put(o.key, o)
+				tab.Withdraw(tab.Key(o.key))
+				tab.Put(tab.Key(o.key), o)
 				latest[k].Store(int64(i))
 				if i%7 == 0 {
 					hash, _ := tab.Hashes(o.key)
-					tab.WithdrawObject(hash, o)
+					tab.DropObject(hash, o)
 				}
 			}
 		})

@@ -50,6 +50,15 @@ func (t *Table) Hashes(key string) (hash, check uint64) {
 	return maphash.String(t.seeds[0], key), maphash.String(t.seeds[1], key)
 }
 
+// Key is a key as a Table knows it: by its hashes.
+type Key struct{ Hash, Check uint64 }
+
+// Key returns the hashes of key.
+func (t *Table) Key(key string) Key {
+	hash, check := t.Hashes(key)
+	return Key{hash, check}
+}
+
 func (t *Table) bucket(hash uint64) *bucket { return &t.buckets[hash>>(t.shift&63)] }
 
 func (t *Table) lock(hash uint64) *sync.Mutex { return &t.locks[hash>>t.shift%uint64(len(t.locks))] }
@@ -67,12 +76,11 @@ func candidates(tags, tag uint64) uint64 {
 }
 
 // lookup returns the header of key, withdrawn or not.
-func (t *Table) lookup(key string) *Header {
-	hash, check := t.Hashes(key)
-	b := t.bucket(hash)
-	for m := candidates(b.tags.Load(), tag(hash)); m != 0; m &= m - 1 {
+func (t *Table) lookup(k Key) *Header {
+	b := t.bucket(k.Hash)
+	for m := candidates(b.tags.Load(), tag(k.Hash)); m != 0; m &= m - 1 {
 		h := b.objs[bits.TrailingZeros64(m)>>3%slots].Load()
-		if h != nil && h.check == check {
+		if h != nil && h.check == k.Check {
 			return h
 		}
 	}
@@ -81,8 +89,8 @@ func (t *Table) lookup(key string) *Header {
 
 // Find returns the object of key, or nil. The read has to be reported to the
 // policy unless known.
-func (t *Table) Find(key string) (obj any, known bool) {
-	h := t.lookup(key)
+func (t *Table) Find(k Key) (obj any, known bool) {
+	h := t.lookup(k)
 	if h == nil {
 		return nil, false
 	}
@@ -96,34 +104,35 @@ func (t *Table) Find(key string) (obj any, known bool) {
 }
 
 // Peek is Find for a look that is no read: nothing is to be reported.
-func (t *Table) Peek(key string) (obj any) {
-	h := t.lookup(key)
+func (t *Table) Peek(k Key) (obj any) {
+	h := t.lookup(k)
 	if h == nil {
 		return nil
 	}
-	if uses := h.uses.Load(); uses <= claimed || uses == withdrawn {
+	if uses := h.uses.Load(); uses <= claimed || uses >= last {
 		return nil
 	}
 	return h.self
 }
 
-// Put indexes obj under key if it is an Object that was in no table before, and
-// there is room. The caller is the only one who writes key, and has withdrawn what
-// was there.
-func (t *Table) Put(key string, obj any) {
+// Put indexes obj under k if it is an Object that was in no table before, and
+// there is room. The caller is the only one who writes k, and has withdrawn what
+// was there. It returns the object's header if it was in no table before: what that
+// says of the engine is then so.
+func (t *Table) Put(k Key, obj any) *Header {
 	o, ok := obj.(Object)
 	if !ok {
-		return
+		return nil
 	}
 	h := o.IndexHeader()
 	if !h.uses.CompareAndSwap(unused, claimed) {
-		return
+		return nil
 	}
-	hash, check := t.Hashes(key)
-	h.check, h.self = check, obj
+	h.check, h.self = k.Check, obj
 	if h.uses.CompareAndSwap(claimed, t.full.Load()&^usesMask) {
-		t.place(hash, h)
+		t.place(k.Hash, h)
 	}
+	return h
 }
 
 // Use counts a read of obj that did not go through the table, and was reported. It
@@ -139,10 +148,9 @@ func (t *Table) Use(obj any) (often bool) {
 
 // Restore indexes obj again, which has lost its place. The caller keeps others from
 // writing key, and has seen that obj is what key holds.
-func (t *Table) Restore(key string, obj any) {
-	if o, ok := obj.(Object); ok && t.lookup(key) == nil {
-		hash, _ := t.Hashes(key)
-		t.place(hash, o.IndexHeader())
+func (t *Table) Restore(k Key, obj any) {
+	if o, ok := obj.(Object); ok && t.lookup(k) == nil {
+		t.place(k.Hash, o.IndexHeader())
 	}
 }
 
@@ -153,7 +161,7 @@ func (t *Table) place(hash uint64, h *Header) {
 	mu.Lock()
 	defer mu.Unlock()
 	uses := h.uses.Load()
-	if uses <= claimed || uses == withdrawn {
+	if uses <= claimed || uses >= last {
 		return // the engine has dropped it meanwhile, or it is of another table
 	}
 	b, period := t.bucket(hash), t.full.Load()>>usesBits
@@ -180,25 +188,26 @@ func (b *bucket) retag(at int, tag uint64) {
 	b.tags.Store(b.tags.Load()&^(0xff<<shift) | tag<<shift)
 }
 
-// Withdraw takes what is indexed under key out of the table, for good. The caller
-// is the only one who writes key.
-func (t *Table) Withdraw(key string) {
-	if h := t.lookup(key); h != nil {
-		hash, _ := t.Hashes(key)
-		t.withdraw(hash, h)
+// Withdraw takes what is indexed under k out of the table, for good, and returns its
+// header, nil if there is nothing. The caller is the only one who writes k.
+func (t *Table) Withdraw(k Key) *Header {
+	h := t.lookup(k)
+	if h != nil {
+		t.withdraw(k.Hash, h, withdrawn)
 	}
+	return h
 }
 
-// WithdrawObject takes obj, whose key has this hash, out of the table for good, or
-// keeps it from getting in.
-func (t *Table) WithdrawObject(hash uint64, obj any) {
+// DropObject takes obj, whose key has this hash, out of the table for good, or keeps
+// it from getting in: the engine has dropped it.
+func (t *Table) DropObject(hash uint64, obj any) {
 	if o, ok := obj.(Object); ok {
-		t.withdraw(hash, o.IndexHeader())
+		t.withdraw(hash, o.IndexHeader(), dropped)
 	}
 }
 
-func (t *Table) withdraw(hash uint64, h *Header) {
-	h.uses.Store(withdrawn) // before the lock: place looks after it has locked
+func (t *Table) withdraw(hash uint64, h *Header, state uint64) {
+	h.retire(state) // before the lock: place looks after it has locked
 	mu := t.lock(hash)
 	mu.Lock()
 	defer mu.Unlock()
@@ -218,7 +227,7 @@ func (t *Table) Clear() {
 		b.tags.Store(0)
 		for j := range b.objs {
 			if h := b.objs[j].Swap(nil); h != nil {
-				h.uses.Store(withdrawn)
+				h.retire(withdrawn)
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package memstore
 
 import (
+	"github.com/stratacache/strata/internal/index"
 	"github.com/stratacache/strata/store"
 )
 
@@ -20,18 +21,18 @@ import (
 //     the index has is the newest, and a reader who was given that is not given
 //     the older one afterwards.
 
-func (s *Store) shard(key string) *shard {
-	hash, _ := s.index.Hashes(key)
-	return &s.shards[hash>>8&uint64(len(s.shards)-1)]
-}
+func (s *Store) shard(key string) *shard { return s.shardOf(s.index.Key(key)) }
+
+func (s *Store) shardOf(k index.Key) *shard { return &s.shards[k.Hash>>8&uint64(len(s.shards)-1)] }
 
 // find returns what key holds, or nil. What has been read often comes from the
 // index; the engine's policy learns of other reads by being asked.
 func (s *Store) find(st *stripe, key string) any {
-	obj, known := s.index.Find(key)
+	k := s.index.Key(key)
+	obj, known := s.index.Find(k)
 	switch {
 	case obj == nil:
-		return s.search(st, key)
+		return s.search(st, key, k)
 	case !known && s.enter(st):
 		s.cache.Get(key)
 		st.leave()
@@ -41,28 +42,30 @@ func (s *Store) find(st *stripe, key string) any {
 
 // search reads key in the engine, then in the window. What proves to be read often
 // gets back into the index.
-func (s *Store) search(st *stripe, key string) any {
+func (s *Store) search(st *stripe, key string, k index.Key) any {
 	if !s.enter(st) {
 		return nil
 	}
+	sh := s.shardOf(k)
+	left := sh.left.Load()
 	obj, ok := s.cache.Get(key)
 	if !ok {
-		obj, ok = s.findRecent(key)
+		obj, ok = s.findRecent(sh, key, left)
 	}
 	st.leave()
 	if !ok {
 		return nil
 	}
 	if s.index.Use(obj) {
-		s.restore(key, obj)
+		s.restore(key, k, obj)
 	}
 	return obj
 }
 
 // restore indexes obj again, if nobody writes just now and it is still what key
 // holds.
-func (s *Store) restore(key string, obj any) {
-	sh := s.shard(key)
+func (s *Store) restore(key string, k index.Key, obj any) {
+	sh := s.shardOf(k)
 	if !sh.mu.TryLock() {
 		return
 	}
@@ -71,20 +74,23 @@ func (s *Store) restore(key string, obj any) {
 		return
 	}
 	if now, ok := s.peek(sh, key); ok && now == obj {
-		s.index.Restore(key, obj)
+		s.index.Restore(k, obj)
 	}
 }
 
+// notLooked is what findRecent takes for left from who has not looked at the engine.
+const notLooked = ^uint64(0)
+
 // findRecent reads the window. While it holds rw no entry can leave for the
-// engine; one that did between the first look at the engine and now is there.
-func (s *Store) findRecent(key string) (any, bool) {
-	sh := s.shard(key)
+// engine; one that did since left was read, which was before the first look at the
+// engine, is there.
+func (s *Store) findRecent(sh *shard, key string, left uint64) (any, bool) {
 	sh.rw.RLock()
 	defer sh.rw.RUnlock()
 	if v, ok := sh.get(key); ok {
 		return v, true
 	}
-	if s.holds(key) {
+	if sh.left.Load() != left && s.holds(key) {
 		return s.cache.Get(key)
 	}
 	return nil, false
@@ -108,20 +114,13 @@ func (s *Store) peek(sh *shard, key string) (any, bool) {
 }
 
 // write stores obj. The caller holds sh.mu.
-func (s *Store) write(sh *shard, key string, obj any, cost int64, large bool) {
-	s.index.Withdraw(key)
-	if sl := sh.slots[key]; sl != nil {
-		if sl.flying {
-			s.land(sh)
-		} else {
-			s.release(sl)
-		}
-	}
+func (s *Store) write(sh *shard, key string, k index.Key, obj any, cost int64, large bool) {
+	old, held := s.withdraw(sh, key, k)
 	sh.rw.Lock()
 	sl := sh.put(key, obj, cost)
 	settled := true
-	if sl.held = s.holds(key); sl.held {
-		settled = s.replace(sh, sl)
+	if sl.held = held; held {
+		settled = s.replace(sh, sl, old)
 	}
 	sh.rw.Unlock()
 	if large {
@@ -131,20 +130,49 @@ func (s *Store) write(sh *shard, key string, obj any, cost int64, large bool) {
 	if !settled {
 		s.cache.Wait()
 	}
-	s.index.Put(key, obj)
+	sl.header = s.index.Put(k, obj)
 	if sh.full() {
 		s.handOver(sh)
 	}
 }
 
+// withdraw takes the object of key out of the index, and waits for one that is on
+// its way to the engine. held says whether the engine holds the key, and old is the
+// header of what it holds, as far as that is known. Most writes need not ask the
+// engine, which is dear: what was in the index is in the window, or in the engine
+// unless that has dropped it. That may be a moment before it says so; replace finds
+// out. The caller holds sh.mu.
+func (s *Store) withdraw(sh *shard, key string, k index.Key) (old *index.Header, held bool) {
+	old = s.index.Withdraw(k)
+	sl := sh.slots[key]
+	switch {
+	case sl == nil:
+		held = old != nil
+	case sl.flying:
+		old, held = sl.header, true
+		s.land(sh)
+	default:
+		old, held = sl.header, sl.held
+		s.release(sl)
+	}
+	switch {
+	case old != nil:
+		held = held && !old.Dropped()
+	case sl == nil || held:
+		held = s.holds(key)
+	}
+	return old, held
+}
+
 // replace gives a key that the engine holds its new value, which ristretto does
 // at once. If the engine evicts the key in between, the Set becomes an insertion
-// that is still in the queue when replace returns: then settled is false.
+// that is still in the queue when replace returns: then settled is false. old is the
+// header of the value before, nil if that is not known.
 //
 // Ristretto does not evict when an update makes an entry larger. While it is
 // over its budget, the old value is removed instead, and the new one has to be
 // admitted like any other.
-func (s *Store) replace(sh *shard, sl *slot) (settled bool) {
+func (s *Store) replace(sh *shard, sl *slot, old *index.Header) (settled bool) {
 	sh.sent++
 	if sh.sentBytes += sl.cost; s.cache.RemainingCost() < 0 {
 		s.cache.Del(sl.key)
@@ -154,9 +182,21 @@ func (s *Store) replace(sh *shard, sl *slot) (settled bool) {
 	s.live.Add(1)
 	if !s.cache.Set(sl.key, sl.obj, sl.cost) {
 		s.live.Add(-1) // it was an insertion, and dropped
+		sl.held = false
 		return true
 	}
+	if old != nil {
+		return old.Replaced()
+	}
 	return s.holds(sl.key)
+}
+
+// drops reports whether the engine has dropped what it was given when sl was written.
+func (s *Store) drops(sl *slot) bool {
+	if sl.header != nil {
+		return sl.header.Dropped()
+	}
+	return !s.holds(sl.key)
 }
 
 // handOver gives the engine the oldest entries of the window, and takes those
@@ -174,8 +214,11 @@ func (s *Store) handOver(sh *shard) {
 func (s *Store) send(sh *shard) {
 	for _, sl := range sh.flight {
 		s.release(sl) // before, so that there is room for it
-		if sl.held && s.holds(sl.key) {
-			continue
+		if sl.held {
+			if !s.drops(sl) {
+				continue
+			}
+			sl.header = nil // which says what came of it the first time
 		}
 		s.insert(sl)
 		sh.sent++
@@ -211,7 +254,7 @@ func (s *Store) insert(sl *slot) {
 // remove deletes key from the window and the engine. The caller holds sh.mu. The
 // engine's second removal, which it queues, comes before any later insertion.
 func (s *Store) remove(sh *shard, key string) {
-	s.index.Withdraw(key)
+	s.index.Withdraw(s.index.Key(key))
 	if sl := sh.slots[key]; sl != nil && sl.flying {
 		s.land(sh)
 	} else if sl != nil {
@@ -276,7 +319,8 @@ func (s *Store) put(op, key string, obj any, cost int64, ok func(sh *shard) bool
 		defer s.largeMu.Unlock()
 		s.settleLarge(key)
 	}
-	sh := s.shard(key)
+	k := s.index.Key(key)
+	sh := s.shardOf(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s.closed.Load() {
@@ -285,7 +329,7 @@ func (s *Store) put(op, key string, obj any, cost int64, ok func(sh *shard) bool
 	if ok != nil && !ok(sh) {
 		return false, nil
 	}
-	s.write(sh, key, obj, cost, large)
+	s.write(sh, key, k, obj, cost, large)
 	s.sets.Add(1)
 	return true, nil
 }

@@ -325,7 +325,7 @@ func TestReplaceOfEvicted(t *testing.T) {
 	<-blocked
 	sh := s.shard("k")
 	sl := sh.put("k", 2, 10)
-	if settled := s.replace(sh, sl); settled {
+	if settled := s.replace(sh, sl, nil); settled {
 		t.Error("an insertion in the queue was reported as settled")
 	}
 	close(free)
@@ -333,8 +333,69 @@ func TestReplaceOfEvicted(t *testing.T) {
 	if v, ok := s.GetObject("k"); !ok || v != 2 {
 		t.Errorf("GetObject = %v, %v", v, ok)
 	}
-	if settled := s.replace(sh, sl); !settled {
+	if settled := s.replace(sh, sl, nil); !settled {
 		t.Error("an update in place was reported as pending")
+	}
+}
+
+// TestDropOfWhatIsBeingReplaced: a write that takes its key to be held, because the
+// engine has not yet said that it dropped it, is not taken for an update in place.
+func TestDropOfWhatIsBeingReplaced(t *testing.T) {
+	s, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	k := s.index.Key("k")
+	older, newer := &indexed{}, &indexed{}
+	old := s.index.Put(k, older)
+	sh := s.shard("k")
+	if settled := s.replace(sh, sh.put("k", newer, 10), old); settled {
+		t.Error("an insertion was reported as settled")
+	}
+	s.cache.Wait()
+	header := s.index.Put(k, newer)
+	if settled := s.replace(sh, sh.put("k", &indexed{}, 10), header); !settled {
+		t.Error("an update in place was reported as pending")
+	}
+	s.index.DropObject(k.Hash, older)
+	if index.Replaced(older); !old.Dropped() || header.Dropped() || !header.Replaced() {
+		t.Errorf("what came of the objects: dropped %v, %v; replaced %v", old.Dropped(), header.Dropped(), header.Replaced())
+	}
+}
+
+// TestWrittenAgainAfterADrop: what the engine has dropped and is given anew is what a
+// write looks for there.
+func TestWrittenAgainAfterADrop(t *testing.T) {
+	s, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	sh := s.shard("k")
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	k := s.index.Key("k")
+	write := func() *indexed {
+		o := &indexed{}
+		s.write(sh, "k", k, o, 10, false)
+		return o
+	}
+	handOver := func() {
+		sh.fly(sh.slots["k"])
+		s.send(sh)
+	}
+	write()
+	handOver()
+	held := write() // in place, and in the window again
+	s.cache.Del("k")
+	s.index.DropObject(k.Hash, held) // as the engine does by itself
+	handOver()
+	if last := write(); s.find(s.stripe(), "k") != any(last) {
+		t.Error("the newest object is not what is found")
+	}
+	if obj, ok := s.cache.Get("k"); ok && obj == any(held) {
+		t.Error("the engine holds an object that has been replaced")
 	}
 }
 

@@ -102,6 +102,7 @@ func newSized(z sizing, onEvict func(any)) (*Store, error) {
 func (s *Store) left(obj any) {
 	if obj != nil {
 		s.live.Add(-1)
+		index.Replaced(obj)
 	}
 }
 
@@ -110,7 +111,7 @@ func (s *Store) evicted(count *atomic.Uint64, i *ristretto.Item[any]) {
 	if obj == nil {
 		return
 	}
-	s.index.WithdrawObject(i.Key, obj)
+	s.index.DropObject(i.Key, obj)
 	if s.quiet.Load() {
 		return
 	}

@@ -30,7 +30,8 @@ func (s *Store) GetObject(key string) (obj any, ok bool) {
 
 // PeekObject implements store.ObjectPeeker.
 func (s *Store) PeekObject(key string) (obj any, ok bool) {
-	if obj = s.index.Peek(key); obj != nil {
+	k := s.index.Key(key)
+	if obj = s.index.Peek(k); obj != nil {
 		return public(obj), true
 	}
 	st := s.stripe()
@@ -38,7 +39,7 @@ func (s *Store) PeekObject(key string) (obj any, ok bool) {
 		return nil, false
 	}
 	defer st.leave()
-	if obj, ok = s.findRecent(key); !ok {
+	if obj, ok = s.findRecent(s.shardOf(k), key, notLooked); !ok {
 		return nil, false
 	}
 	return public(obj), true

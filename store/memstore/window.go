@@ -2,6 +2,9 @@ package memstore
 
 import (
 	"sync"
+	"sync/atomic"
+
+	"github.com/stratacache/strata/internal/index"
 )
 
 // The window has at most maxShards shards of maxShardItems slots. Between two
@@ -23,7 +26,8 @@ type shard struct {
 	oldest,
 	newest *slot
 	bytes int64
-	free  *slot // slots to use again
+	free  *slot         // slots to use again
+	left  atomic.Uint64 // slots that have left the window
 
 	// flight are the slots whose entries were sent to the engine and not yet
 	// waited for. They stay in the window meanwhile; see handOver.
@@ -44,9 +48,10 @@ type slot struct {
 	key        string
 	obj        any
 	cost       int64
-	large      bool // its cost is taken from the engine's budget
-	held       bool // the engine held the key when this was written
-	flying     bool // in shard.flight
+	large      bool          // its cost is taken from the engine's budget
+	held       bool          // the engine held the key when this was written, and got it too
+	header     *index.Header // what has come of obj in the engine; nil: that has to be asked
+	flying     bool          // in shard.flight
 	prev, next *slot
 }
 
@@ -85,6 +90,7 @@ func (sh *shard) put(key string, obj any, cost int64) *slot {
 // drop removes a slot from the window.
 func (sh *shard) drop(sl *slot) {
 	sh.unlink(sl)
+	sh.left.Add(1)
 	delete(sh.slots, sl.key)
 	*sl = slot{next: sh.free}
 	sh.free = sl
