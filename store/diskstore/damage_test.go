@@ -283,6 +283,46 @@ func diskBytes(fsys vfs.FS) (n int64) {
 	return n
 }
 
+// TestQuarantine: what was damaged is kept as it was, for a person to look at. Of a
+// segment only the rows that are damaged become misses.
+func TestQuarantine(t *testing.T) {
+	files := images(t, damagedStore(t))
+	segmentName := segment.Name(kvDir, 1)
+	for name, c := range map[string]struct {
+		kept   string
+		misses int // at most
+	}{
+		segmentName:  {path.Join(quarantineDir, path.Base(segmentName)), 1},
+		manifestName: {path.Join(quarantineDir, manifestName), damagedKeys},
+	} {
+		damaged := slices.Clone(files[name])
+		at := len(damaged) / 2
+		if name == segmentName {
+			at = bytes.Index(damaged, []byte(damagedValue(50, 1))) + 10
+		}
+		damaged[at] ^= 1
+		mutated := maps.Clone(files)
+		mutated[name] = damaged
+		fsys := fsOf(t, mutated)
+		s := open(t, fsys, Options{CompactionRate: -1, OnError: func(error) {}})
+		if _, err := s.Repair(ctx); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if kept, err := vfs.ReadFile(fsys, c.kept, 1<<30); err != nil || !bytes.Equal(kept, damaged) {
+			t.Errorf("%s: %s has %d bytes, %v; want the %d damaged ones", name, c.kept, len(kept), err, len(damaged))
+		}
+		live := 0
+		for k := range damagedKeys {
+			if generation(k) > 0 {
+				live++
+			}
+		}
+		if hits := checkDamaged(t, s, name, false); hits < live-c.misses {
+			t.Errorf("%s: %d of %d keys are left", name, hits, live)
+		}
+	}
+}
+
 // TestMissingFiles removes files by hand, each alone and some together.
 func TestMissingFiles(t *testing.T) {
 	files := images(t, damagedStore(t))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/stratacache/strata/store"
@@ -49,4 +50,43 @@ func TestReadsAllocateNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestNoHeapPerKey: what is sealed is in files, whose index is mapped. An index in
+// memory would take some 36 bytes a key.
+func TestNoHeapPerKey(t *testing.T) {
+	const keys = 100_000
+	dir := t.TempDir()
+	s := openDir(t, dir, Options{CompactionRate: -1})
+	if err := s.Load(ctx, func(yield func(string, store.Entry) bool) {
+		for k := range keys {
+			if !yield(fmt.Sprint("key:", k), store.Entry{Value: []byte("v")}) {
+				return
+			}
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := liveHeap()
+	s = openDir(t, dir, Options{CompactionRate: -1})
+	for k := range keys {
+		if _, err := s.Get(ctx, fmt.Sprint("key:", k)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := liveHeap() - before; n > 4*keys {
+		t.Errorf("%d keys, opened and read, take %d bytes of heap", keys, n)
+	}
+	runtime.KeepAlive(s)
+}
+
+func liveHeap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what pools held
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
