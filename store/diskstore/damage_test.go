@@ -323,6 +323,38 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
+// TestIndexHeals: an index whose damage is found while the store is open is rebuilt
+// from the segment beside it, and no key is lost.
+func TestIndexHeals(t *testing.T) {
+	const keys = 3000
+	fsys := vfs.Mem()
+	s := open(t, fsys, Options{})
+	for k := range keys {
+		mustSet(t, s, fmt.Sprint("key:", k), store.Entry{Value: []byte(fmt.Sprint(k))})
+	}
+	if err := errors.Join(s.Flush(ctx), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	files := images(t, fsys)
+	name := segment.IndexName(kvDir, 1)
+	for part := 1; part < 8; part++ {
+		damaged := slices.Clone(files[name])
+		damaged[len(damaged)*part/8] ^= 1
+		mutated := maps.Clone(files)
+		mutated[name] = damaged
+		s := open(t, fsOf(t, mutated), Options{CompactionRate: -1, OnError: func(error) {}})
+		if _, err := s.Repair(ctx); err != nil {
+			t.Fatalf("part %d: repair: %v", part, err)
+		}
+		if rep, err := s.Verify(ctx); err != nil || len(rep.Problems) > 0 {
+			t.Errorf("part %d: after the repair: %+v, %v", part, rep, err)
+		}
+		for k := range keys {
+			wantValue(t, s, fmt.Sprint("key:", k), []byte(fmt.Sprint(k)))
+		}
+	}
+}
+
 // TestMissingFiles removes files by hand, each alone and some together.
 func TestMissingFiles(t *testing.T) {
 	files := images(t, damagedStore(t))

@@ -309,6 +309,43 @@ func TestTableDamage(t *testing.T) {
 	wantValue(t, s, key, e.Value)
 }
 
+// TestRepairTable: Repair keeps a damaged table file aside and makes its key a miss;
+// another key's is left alone, and the key can be set again.
+func TestRepairTable(t *testing.T) {
+	dir := t.TempDir()
+	s := openDir(t, dir, Options{Partitioner: histRule{}, CompactionRate: -1})
+	bad, good := "hist:AAPL:1d", "hist:MSFT:1d"
+	mustSet(t, s, bad, tableEntry("bad"))
+	mustSet(t, s, good, tableEntry("good"))
+	damaged := []byte("PAR1vaXue....PAR1")
+	file := filepath.Join(dir, "tables/hist/symbol=AAPL/interval=1d/data.parquet")
+	if err := os.WriteFile(file+".new", damaged, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Close(), os.Rename(file+".new", file)); err != nil {
+		t.Fatal(err)
+	}
+	s = openDir(t, dir, Options{Partitioner: histRule{}, CompactionRate: -1})
+	rep, err := s.Repair(ctx)
+	if err != nil || len(rep.Problems) != 1 {
+		t.Fatalf("repair: %+v, %v; want one problem", rep, err)
+	}
+	wantValue(t, s, bad, nil)
+	wantValue(t, s, good, tableEntry("good").Value)
+	kept, err := filepath.Glob(filepath.Join(dir, quarantineDir, "table-*.parquet"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("in quarantine: %q, %v", kept, err)
+	}
+	if data, err := os.ReadFile(kept[0]); err != nil || !bytes.Equal(data, damaged) {
+		t.Errorf("%s: %q, %v; want what was damaged", kept[0], data, err)
+	}
+	mustSet(t, s, bad, tableEntry("new"))
+	wantValue(t, s, bad, tableEntry("new").Value)
+	if rep, err := s.Verify(ctx); err != nil || len(rep.Problems) > 0 {
+		t.Errorf("after the repair: %+v, %v", rep, err)
+	}
+}
+
 // TestTableRace replaces tables while others read them: a reader gets one
 // version or the next, never an error.
 func TestTableRace(t *testing.T) {
