@@ -51,22 +51,29 @@ func TestNegativeEntries(t *testing.T) {
 	})
 }
 
-// The loader's word that a key is gone removes what the tiers hold of it.
+// The loader's word that a key is gone removes what the tiers hold of it, where they
+// are written through and where they are written back.
 func TestVanishedKey(t *testing.T) {
-	each(t, negativeRules, nil, func(t *testing.T, c *chain.Chain) {
-		cache := chain.NewCache[int](c, nil)
-		ctx := t.Context()
-		noErr(t, cache.Set(ctx, "n:1", 1))
-		time.Sleep(11 * time.Second)
-		v, err := cache.GetOrLoad(ctx, "n:1", fails[int](store.ErrNotFound)) // within the window
-		want(t, v, err, 1)
-		flush(t, c)
-		v, err = cache.Get(ctx, "n:1")
-		missing(t, v, err)
-		time.Sleep(5 * time.Second) // no longer remembered: and not there
-		v, err = cache.Get(ctx, "n:1")
-		missing(t, v, err)
-	})
+	for _, write := range []string{"through", "back"} {
+		rules := `rules: [{keys: "n:{id}", ttl: 10s, negative_ttl: 5s, stale_while_revalidate: 1h, write: ` + write + `}]`
+		t.Run("write="+write, func(t *testing.T) {
+			each(t, rules, nil, func(t *testing.T, c *chain.Chain) {
+				cache := chain.NewCache[int](c, nil)
+				ctx := t.Context()
+				noErr(t, cache.Set(ctx, "n:1", 1))
+				flush(t, c)
+				time.Sleep(11 * time.Second)
+				v, err := cache.GetOrLoad(ctx, "n:1", fails[int](store.ErrNotFound)) // within the window
+				want(t, v, err, 1)
+				flush(t, c)
+				v, err = cache.Get(ctx, "n:1")
+				missing(t, v, err)
+				time.Sleep(5 * time.Second) // no longer remembered: and not there
+				v, err = cache.Get(ctx, "n:1")
+				missing(t, v, err)
+			})
+		})
+	}
 }
 
 // A Set that comes while the loader says "not found" is not removed with what was
