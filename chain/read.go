@@ -143,6 +143,9 @@ type owed struct {
 // pending looks the key up in the queues of all tiers.
 func (c *Chain) pending(p *plan, key string) (o owed) {
 	var now time.Time
+	if !p.owed() {
+		return o // most reads: a slot is large to copy
+	}
 	for i, t := range p.tiers {
 		s, ok := t.queue.get(key)
 		if !ok {
