@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,4 +86,26 @@ func TestConformancePlain(t *testing.T) {
 			// may have to open a connection first.
 			DeadlineSlack: 300 * time.Millisecond,
 		})
+}
+
+// Connections speak RESP3.
+func TestProtocol(t *testing.T) {
+	client, err := NewClient(&Config{Addrs: []string{redistest.Shared(t).Addr}, ClientName: "speaks-resp3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	list, err := client.Do(t.Context(), "CLIENT", "LIST").Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(list) {
+		if strings.Contains(line, "name=speaks-resp3 ") {
+			if !strings.Contains(line, " resp=3") {
+				t.Errorf("the server says of a connection: %s; want resp=3", line)
+			}
+			return
+		}
+	}
+	t.Errorf("the connection is not listed:\n%s", list)
 }
