@@ -3,6 +3,7 @@ package chain_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -38,17 +39,33 @@ func ended(ctx context.Context) bool {
 // The context of a call of a tier has the deadline of that call, whichever of its
 // methods is used to find out.
 func TestContextOfATiersCall(t *testing.T) {
+	for _, prompt := range []bool{true, false} {
+		t.Run(fmt.Sprint("prompt=", prompt), func(t *testing.T) { testContextOfACall(t, prompt) })
+	}
+}
+
+func testContextOfACall(t *testing.T, prompt bool) {
 	type mark struct{}
 	synctest.Test(t, func(t *testing.T) {
+		// A store that heeds contexts gets one with a timer, any other one that makes it
+		// when it is asked.
 		var look func(context.Context)
 		tier := chain.Tier{Name: "disk", Store: asking{newMap(), func(ctx context.Context) { look(ctx) }}, Timeout: time.Second}
-		c := newChain(t, []chain.Tier{tier}, "", nil)
-		cache := chain.NewCache[string](c, nil)
+		cache := chain.NewCache[string](newChain(t, []chain.Tier{tier}, "", nil), nil)
+		call := func(ctx context.Context, key string) {
+			if prompt {
+				_, _ = cache.Get(ctx, key)
+				return
+			}
+			ctx, cancel := chain.WithLazyDeadline(ctx, time.Now().Add(time.Second))
+			defer cancel()
+			look(ctx)
+		}
 		parent, leave := context.WithCancel(context.WithValue(context.Background(), mark{}, "caller's"))
 		defer leave()
 		for name, f := range map[string]func(context.Context){
 			"Err": func(ctx context.Context) {
-				time.Sleep(time.Second)
+				time.Sleep(time.Second + 1)
 				if err := ctx.Err(); !errors.Is(err, context.DeadlineExceeded) || !ended(ctx) {
 					t.Errorf("past the deadline: %v, ended %v", err, ended(ctx))
 				}
@@ -71,7 +88,7 @@ func TestContextOfATiersCall(t *testing.T) {
 			},
 		} {
 			look = f
-			_, _ = cache.Get(parent, name)
+			call(parent, name)
 		}
 
 		var kept, untouched, child context.Context
@@ -84,11 +101,9 @@ func TestContextOfATiersCall(t *testing.T) {
 			child, cancel = context.WithCancel(ctx)
 			t.Cleanup(cancel)
 		}
-		_, err := cache.Get(parent, "k")
-		missing(t, "", err)
+		call(parent, "k")
 		look = func(ctx context.Context) { untouched = ctx }
-		_, err = cache.Get(parent, "l")
-		missing(t, "", err)
+		call(parent, "l")
 		for name, ctx := range map[string]context.Context{"asked": kept, "derived": child, "not asked": untouched} {
 			if !ended(ctx) || !errors.Is(ctx.Err(), context.Canceled) {
 				t.Errorf("%s, after the call: ended %v, %v; want context.Canceled", name, ended(ctx), ctx.Err())
@@ -102,7 +117,7 @@ func TestContextOfATiersCall(t *testing.T) {
 				}
 			})
 		}
-		_, _ = cache.Get(parent, "m")
+		call(parent, "m")
 		synctest.Wait()
 	})
 }
