@@ -43,6 +43,44 @@ func GetMany(ctx context.Context, s Store, keys []string) (map[string]Entry, err
 	return found, err
 }
 
+// GetEach reads keys[i] from s into answers[i], by its GetEach where it has one and as
+// GetMany does otherwise. answers is as long as keys, or longer; what it held is
+// overwritten. Where the error is not nil, the answers hold what could be read; see
+// KeyError.
+func GetEach(ctx context.Context, s Store, keys []string, answers []Answer) error {
+	answers = answers[:len(keys)]
+	clear(answers)
+	if b, ok := s.(EachGetter); ok {
+		return b.GetEach(ctx, keys, answers)
+	}
+	found, err := GetMany(ctx, s, keys)
+	for i, key := range keys {
+		if e, ok := found[key]; ok {
+			answers[i] = Answer{e, true}
+		}
+	}
+	return err
+}
+
+// Versions returns the versions of those keys that s holds, by its Versions where it
+// has one and by GetMany otherwise. The map is never nil, and holds what could be read
+// even when err is not nil; see KeyError.
+func Versions(ctx context.Context, s Store, keys []string) (map[string]uint64, error) {
+	if v, ok := s.(Versioner); ok {
+		m, err := v.Versions(ctx, keys)
+		if m == nil {
+			m = map[string]uint64{}
+		}
+		return m, err
+	}
+	found, err := GetMany(ctx, s, keys)
+	versions := make(map[string]uint64, len(found))
+	for key, e := range found {
+		versions[key] = e.Version
+	}
+	return versions, err
+}
+
 // SetMany writes entries to s, by its SetMany where it has one and by parallel
 // Sets otherwise. The batch is not atomic; see KeyError for what failed.
 func SetMany(ctx context.Context, s Store, entries map[string]Entry) error {

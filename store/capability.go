@@ -14,6 +14,21 @@ type BatchGetter interface {
 	GetMany(ctx context.Context, keys []string) (map[string]Entry, error)
 }
 
+// EachGetter is a BatchGetter that answers in the order of the keys, without making a
+// map for that.
+type EachGetter interface {
+	// GetEach is GetMany with the entry of keys[i] in answers[i]. There are as many
+	// answers as keys, and all are zero; those of keys that are absent, or that could
+	// not be read, stay so.
+	GetEach(ctx context.Context, keys []string, answers []Answer) error
+}
+
+// Answer is what a store has of one key of a batch.
+type Answer struct {
+	Entry Entry
+	Found bool // there is an entry
+}
+
 // BatchSetter is a store that writes many entries in one call. The batch is not
 // atomic.
 type BatchSetter interface {
@@ -83,6 +98,16 @@ type Toucher interface {
 	Touch(ctx context.Context, key string, old, e Entry) (touched bool, err error)
 }
 
+// Versioner is a store that can tell the versions of what it holds without the
+// values being sent.
+type Versioner interface {
+	// Versions returns the version of each key that the store holds, 0 where nobody
+	// stamped the value. Absent keys are not in the map; a remembered delete may be,
+	// with its version. The map is valid even when the error is not nil; see
+	// BatchError.
+	Versions(ctx context.Context, keys []string) (map[string]uint64, error)
+}
+
 // Scanner is a store that can list its keys.
 type Scanner interface {
 	// Scan yields every live key that begins with prefix, in no particular
@@ -145,6 +170,16 @@ type Objects interface {
 type ObjectPeeker interface {
 	// PeekObject is GetObject apart from that.
 	PeekObject(key string) (obj any, ok bool)
+}
+
+// ObjectFiller is an Objects store that looks at what it holds before it stores an object,
+// in one step.
+type ObjectFiller interface {
+	// FillObject is SetObject unless keep, which is called with the object that is there,
+	// says that it is to stay; no write of the key comes in between. keep must be quick
+	// and must not use the store. The caller has looked at expires not long ago: it need
+	// not be compared with the clock once more.
+	FillObject(key string, obj any, cost int64, expires time.Time, keep func(old any) bool) (stored bool, err error)
 }
 
 // EvictionNotifier is a store that tells of what it drops for room.

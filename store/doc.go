@@ -25,7 +25,7 @@
 // # Capabilities
 //
 // What a store can do beyond the four methods is an optional interface with a
-// package function that falls back, as in io/fs: [GetMany], [SetMany],
+// package function that falls back, as in io/fs: [GetMany], [GetEach], [SetMany],
 // [DeleteMany], [Fill], [SetNewer], [Scan], [Clear], [Sync], [StatsOf]. Call the functions, not the
 // interfaces.
 //

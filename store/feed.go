@@ -12,8 +12,9 @@ type Feed interface {
 	// Follow calls f, in order, with what other processes published after the
 	// cursor, until ctx ends or the connection fails; it is called again after a
 	// failure. An empty cursor means from now on. The first call of f comes as
-	// soon as the position is known, without changes if there are none. What this
-	// process published itself is left out.
+	// soon as the position is known, without changes if there are none, and so do
+	// others every few seconds: a process that hears nothing does not know that there
+	// is nothing; see News.Behind. What this process published itself is left out.
 	Follow(ctx context.Context, cursor string, f func(News)) error
 }
 
@@ -21,7 +22,7 @@ type Feed interface {
 type Change struct {
 	Kind    ChangeKind
 	Key     string // or the tag; empty for ChangeClear and ChangeUnknown
-	Version uint64
+	Version uint64 // 0 for ChangeTouch, which nobody stamped
 }
 
 // ChangeKind says what a Change did.
@@ -33,18 +34,28 @@ const (
 	ChangeTag     ChangeKind = 't' // a tag was invalidated
 	ChangeClear   ChangeKind = 'c' // all was cleared
 	ChangeUnknown ChangeKind = '?' // the publisher lost count: anything may have changed
+	// ChangeTouch says that something happened to a key in the shared tier: it was
+	// written or removed, by this process, another or a program of any kind, or it
+	// expired or was evicted. What it was has to be looked up there; see Versions. It
+	// is never published: a feed that can watch the shared tier itself makes it.
+	ChangeTouch ChangeKind = '~'
 )
 
 // News is what a Feed delivers.
 type News struct {
 	Changes []Change
-	// Cursor is where to follow on from after these changes.
+	// Cursor is where to follow on from after these changes. It is empty in news that
+	// came beside what is published: that says nothing of how much of it is known here.
+	// The first news has one.
 	Cursor string
 	// Missed says that changes before these are lost: what the process holds
 	// from before is suspect.
 	Missed bool
+	// Unheard says that touches (ChangeTouch) before these may be lost, and nothing
+	// that was published: what the process holds in memory is suspect.
+	Unheard bool
 	// Behind says that more had been published when these were read: news of it
 	// follows at once. News without it means that the process knows of everything up
-	// to then; a feed brings some, if need be empty, every few seconds.
+	// to then.
 	Behind bool
 }

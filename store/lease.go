@@ -23,6 +23,15 @@ type Leaser interface {
 	BreakLease(ctx context.Context, key string) error
 }
 
+// LeaseWriter is a Leaser that needs few round trips to break leases for writes.
+type LeaseWriter interface {
+	// SetLeased is BreakLease, Set and BreakLease again, in this order. After an error
+	// any of them may be done or not.
+	SetLeased(ctx context.Context, key string, e Entry) error
+	// BreakLeases is BreakLease for many keys; see KeyError for what failed.
+	BreakLeases(ctx context.Context, keys []string) error
+}
+
 // Lease is the right to load one key. It is safe for concurrent use.
 type Lease interface {
 	// Fill stores the loaded entry if the lease is still held, and does not

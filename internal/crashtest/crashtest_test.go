@@ -62,6 +62,49 @@ func TestFollowAndCheck(t *testing.T) {
 	}
 }
 
+// What is acknowledged after the cut may have happened, as far as it did in its order.
+func TestCut(t *testing.T) {
+	lines := func(from, to int) (out string) {
+		for i := from; i < to; i++ {
+			for w := range writers {
+				out += fmt.Sprintf("%d %d\n", w, i)
+			}
+		}
+		return out
+	}
+	follow := func() *Acked {
+		var a Acked
+		if err := a.Follow(strings.NewReader(lines(0, 100)), func() {}); err != nil {
+			t.Fatal(err)
+		}
+		a.Cut()
+		if err := a.Follow(strings.NewReader(lines(100, 110)), func() {}); err != nil {
+			t.Fatal(err)
+		}
+		return &a
+	}
+	for n := 100; n <= 111; n++ {
+		a := follow()
+		if lost, err := a.Check(reading(done(n))); err != nil || len(lost) > 0 {
+			t.Errorf("%d operations: %v, %v", n, lost, err)
+		}
+		if lost, err := a.Check(reading(done(n))); err != nil || len(lost) > 0 {
+			t.Errorf("%d operations, looked at again: %v, %v", n, lost, err)
+		}
+	}
+	for _, n := range []int{90, 125} {
+		if lost, _ := follow().Check(reading(done(n))); len(lost) == 0 {
+			t.Errorf("%d operations pass, of 100 that are certain and 10 that are not", n)
+		}
+	}
+	m := done(110)
+	key, _ := op(0, 99)
+	m[key] = "of nobody"
+	if lost, _ := follow().Check(reading(m)); len(lost) == 0 {
+		t.Error("a value of nobody passes")
+	}
+}
+
 func TestFollowTellsOfFailures(t *testing.T) {
 	for out, want := range map[string]string{"": "acknowledged nothing", "0 0\nfailed no disk\n0 1\n": "no disk", "failed early\n": "early"} {
 		var a Acked

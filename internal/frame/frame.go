@@ -153,6 +153,16 @@ func Tombstone(key string, version uint64, expires time.Time) []byte {
 	return b
 }
 
+// Version returns the version in the head of a frame, of which the first HeaderLen
+// bytes are enough. ok is false for what is no frame of this format: the version of
+// that is unknown.
+func Version(head []byte) (version uint64, ok bool) {
+	if len(head) < HeaderLen || !Is(head) || head[len(magic)] != format {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(head[versionOffset:]), true
+}
+
 // Deleted reports whether b looks like a tombstone, by its header alone.
 func Deleted(b []byte) bool {
 	return len(b) >= HeaderLen && Is(b) && b[len(magic)] == format && b[flagsOffset]&flagDeleted != 0

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/stratacache/strata/internal/deadline"
 )
 
 const (
@@ -18,6 +21,11 @@ const (
 	alone = 2
 	// maxBatch bounds the commands of one round trip.
 	maxBatch = 128
+	// lanes is how many combined round trips may be under way at once: callers go on
+	// with the replies of one while the server works on the other. share is for how
+	// many calls a further one is worth while.
+	lanes = 3
+	share = 16
 	// maxQueue bounds the calls that wait to be combined. Where the server does
 	// not answer, further calls take connections of their own, whose number the
 	// client's pool bounds.
@@ -34,26 +42,44 @@ const (
 )
 
 // Combiner runs commands for concurrent callers. A lone caller gets a round trip
-// of its own; where there are more, their commands share pipelines: while one is
-// under way, the next gathers. Create it with NewCombiner. It holds nothing to
-// close; its goroutine ends when there is nothing to send.
+// of its own; where there are more, their commands share pipelines: while up to three
+// are under way, the next gathers. Create it with NewCombiner. It holds nothing to
+// close; its goroutines end when there is nothing to send.
 type Combiner struct {
 	client redis.UniversalClient
 	hold   time.Duration // how long a write may keep its caller; 0: not at all
 	calls  atomic.Int64  // under way
+	idle   sync.Pool     // of *call
 	slow   atomic.Int64  // until then, in Unix nanoseconds, nobody is called inline
 
-	mu    sync.Mutex
-	queue []*call
-	busy  bool // a goroutine sends
+	mu      sync.Mutex
+	queue   []*call
+	senders int // goroutines that send
 }
 
 // call is one caller's commands, which stay together.
 type call struct {
 	ctx  context.Context
 	cmds []redis.Cmder
-	done chan struct{} // gets a token when the replies are there
-	left atomic.Bool   // the caller has gone: do not send it any more
+	room [3]redis.Cmder // what cmds lie in, as a rule
+	done chan struct{}  // gets a token when the replies are there
+	left atomic.Bool    // the caller has gone: do not send it any more
+}
+
+func (c *Combiner) newCall(ctx context.Context, cmds []redis.Cmder) *call {
+	w, ok := c.idle.Get().(*call)
+	if !ok {
+		w = &call{done: make(chan struct{}, 1)}
+	}
+	w.ctx, w.cmds = ctx, append(w.room[:0], cmds...)
+	return w
+}
+
+// over keeps w for another caller. Nobody else has it: its token has been taken, or it
+// was not queued.
+func (c *Combiner) over(w *call) {
+	w.ctx, w.cmds, w.room = nil, nil, [3]redis.Cmder{}
+	c.idle.Put(w)
 }
 
 // NewCombiner returns a combiner on client.
@@ -103,17 +129,23 @@ func (c *Combiner) Write(ctx context.Context, cmds ...redis.Cmder) (done bool, e
 
 // join has cmds sent together with others.
 func (c *Combiner) join(ctx context.Context, cmds []redis.Cmder) (done bool, err error) {
-	w := &call{ctx: ctx, cmds: cmds, done: make(chan struct{}, 1)}
+	w := c.newCall(ctx, cmds)
 	if !c.enqueue(w) {
+		c.over(w)
 		return c.WriteAlone(ctx, cmds...)
 	}
+	left, late := deadline.Ends(ctx)
 	select {
 	case <-w.done:
+		c.over(w)
 		return true, firstError(cmds)
-	case <-ctx.Done():
+	case <-left:
+	case <-late:
 	}
+	<-ctx.Done()
 	select {
 	case <-w.done: // both at once: an answer is better
+		c.over(w)
 		return true, firstError(cmds)
 	default:
 		w.left.Store(true)
@@ -138,7 +170,7 @@ func firstError(cmds []redis.Cmder) error {
 // made again beside the caller.
 func (c *Combiner) ReadAlone(ctx context.Context, cmds ...redis.Cmder) (done bool, err error) {
 	now := time.Now()
-	if ctx.Done() == nil || now.UnixNano() < c.slow.Load() || endsBefore(ctx, now.Add(inline)) {
+	if endless(ctx) || now.UnixNano() < c.slow.Load() || endsBefore(ctx, now.Add(inline)) {
 		return c.WriteAlone(ctx, cmds...)
 	}
 	until := now.Add(inline)
@@ -163,7 +195,8 @@ func (c *Combiner) WriteAlone(ctx context.Context, cmds ...redis.Cmder) (done bo
 	switch {
 	case endsBefore(ctx, now.Add(inlineWrite)): // its deadline bounds the wait
 		return true, c.roundTrip(ctx, cmds)
-	case ctx.Done() == nil, c.hold == 0, now.UnixNano() < c.slow.Load():
+	case endless(ctx), c.hold == 0, now.UnixNano() < c.slow.Load():
+		cmds := slices.Clone(cmds) // for those of others may lie on their stacks
 		return Await(ctx, func() error { return c.roundTrip(ctx, cmds) })
 	}
 	bounded := ctx
@@ -175,6 +208,12 @@ func (c *Combiner) WriteAlone(ctx context.Context, cmds ...redis.Cmder) (done bo
 		c.slow.Store(end.Add(slowFor).UnixNano())
 	}
 	return true, err
+}
+
+// endless reports whether ctx cannot end.
+func endless(ctx context.Context) bool {
+	left, late := deadline.Ends(ctx)
+	return left == nil && late == nil
 }
 
 // endsBefore reports whether ctx has a deadline before t.
@@ -214,7 +253,9 @@ func (c *Combiner) roundTrip(ctx context.Context, cmds []redis.Cmder) error {
 		return c.client.Process(ctx, cmds[0])
 	}
 	p := c.client.Pipeline()
-	_ = p.BatchProcess(ctx, cmds...) // only queues
+	for _, cmd := range cmds {
+		_ = p.Process(ctx, cmd) // only queues
+	}
 	return Exec(ctx, p)
 }
 
@@ -226,8 +267,8 @@ func (c *Combiner) enqueue(w *call) bool {
 		return false
 	}
 	c.queue = append(c.queue, w)
-	if !c.busy {
-		c.busy = true
+	if c.senders == 0 || c.senders < lanes && len(c.queue) >= share {
+		c.senders++
 		go c.run()
 	}
 	return true
@@ -250,16 +291,27 @@ func (c *Combiner) run() {
 	}
 }
 
-// take moves the next batch into dst. Where nothing is queued, run has to end.
+// take moves the next batch into dst: all that is queued, or half of the calls under way
+// where the rest is worth a round trip of its own. Where nothing is queued, run has to end.
 func (c *Combiner) take(dst []*call) []*call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := min(len(c.queue), maxBatch)
+	n := len(c.queue)
+	if half := max(share, int(c.calls.Load())/lanes); n-half >= share {
+		n = half
+	}
+	n = min(n, maxBatch)
 	dst = append(dst, c.queue[:n]...)
 	rest := copy(c.queue, c.queue[n:])
 	clear(c.queue[rest:])
 	c.queue = c.queue[:rest]
-	c.busy = n > 0
+	switch {
+	case n == 0:
+		c.senders--
+	case rest >= share && c.senders < lanes:
+		c.senders++
+		go c.run()
+	}
 	return dst
 }
 

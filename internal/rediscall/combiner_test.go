@@ -137,7 +137,7 @@ func TestWritesToASlowServerRunOnce(t *testing.T) {
 func TestFullQueueGoesRoundTheCombiner(t *testing.T) {
 	c := NewCombiner(redistest.Shared(t).Client(t))
 	ctx := context.Background()
-	c.busy = true // nobody sends
+	c.senders = lanes // nobody sends
 	c.queue = make([]*call, maxQueue)
 	c.calls.Store(alone)
 	if done, err := c.Read(ctx, redis.NewStatusCmd(ctx, "ping")); !done || err != nil {

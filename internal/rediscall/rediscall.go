@@ -7,6 +7,8 @@ import (
 	"errors"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/stratacache/strata/internal/deadline"
 )
 
 // ErrDeafClient is returned by Check.
@@ -54,16 +56,19 @@ func Check(client redis.UniversalClient) error {
 // does not see a cancellation while it waits for a reply, and would hold the
 // caller for its read timeout.
 func Await(ctx context.Context, f func() error) (done bool, err error) {
-	if ctx.Done() == nil {
+	if endless(ctx) {
 		return true, f()
 	}
+	left, late := deadline.Ends(ctx)
 	result := make(chan error, 1)
 	go func() { result <- f() }()
 	select {
 	case err = <-result:
 		return true, err
-	case <-ctx.Done():
+	case <-left:
+	case <-late:
 	}
+	<-ctx.Done()
 	select {
 	case err = <-result: // both at once: an answer is better
 		return true, err

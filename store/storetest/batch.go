@@ -11,6 +11,7 @@ func batchCases() []testCase {
 	return []testCase{
 		{"BatchEmpty", "a batch of nothing is no error, and the map of GetMany is never nil", testBatchEmpty},
 		{"GetMany", "a batch answers per key: absent and expired keys are not in the map, repeated ones are answered once", testGetMany},
+		{"GetEach", "answers are in the order of the keys, those of absent and expired keys are empty", testGetEach},
 		{"SetMany", "a batch writes each entry as Set does, deadlines included", testSetMany},
 		{"DeleteMany", "a batch removes each key, and absent or repeated ones are no error", testDeleteMany},
 		{"BigBatch", "a batch of a thousand keys loses and mixes up nothing", testBigBatch},
@@ -81,6 +82,51 @@ func testGetMany(h *harness) {
 	}
 	if m, err := store.GetMany(h.ctx, h.s, []string{"absent"}); err != nil || m == nil || len(m) != 0 {
 		h.Errorf("GetMany of one absent key: %v, %v; want an empty map and nil", m, err)
+	}
+}
+
+func testGetEach(h *harness) {
+	deadline := in(h.shortTTL())
+	h.set("dies", store.Entry{Value: []byte("x"), Expires: deadline})
+	want := map[string]store.Entry{
+		"a":     {Value: []byte("1"), Expires: in(time.Hour), Version: 3, Tags: []string{"t"}, Codec: "text"},
+		"empty": {},
+	}
+	for i := range 600 { // more than one round trip
+		want[fmt.Sprint("k", i)] = text(fmt.Sprint("v", i))
+	}
+	keys := []string{"absent", "a", "dies", "empty", "absent", "a"}
+	for key, e := range want {
+		h.put(key, e)
+		keys = append(keys, key)
+	}
+	h.waitPast(deadline, "dies")
+	answers := make([]store.Answer, len(keys)+1)
+	for i := range answers {
+		answers[i] = store.Answer{Entry: text("of before"), Found: true}
+	}
+	if err := store.GetEach(h.ctx, h.s, keys, answers); err != nil {
+		h.Fatalf("GetEach of %d keys: %v; want nil", len(keys), err)
+	}
+	found := 0
+	for i, key := range keys {
+		e, held := want[key]
+		switch a := answers[i]; {
+		case a.Found && held:
+			h.same(key, a.Entry, e)
+			found++
+		case a.Found || len(a.Entry.Value) > 0:
+			h.Errorf("GetEach: the answer to key %d, %s, which is not there, is %q, found %v", i, show(key), a.Entry.Value, a.Found)
+		case held && !h.opts.Evicts:
+			h.Errorf("GetEach: %s, which is there, was not found", show(key))
+		}
+	}
+	if found == 0 {
+		h.Error("GetEach found nothing at all")
+	}
+	err := store.GetEach(h.ctx, h.s, []string{"", "a"}, answers)
+	if kerr := store.KeyError(err, "a"); kerr != nil || answers[0].Found || !answers[1].Found && !h.opts.Evicts {
+		h.Errorf("GetEach with an empty key among others: %v, found %v and %v; want the good key alone", err, answers[0].Found, answers[1].Found)
 	}
 }
 

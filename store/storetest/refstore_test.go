@@ -237,6 +237,29 @@ func (s *refStore) Fill(ctx context.Context, key string, e store.Entry) (bool, e
 	return true, nil
 }
 
+func (s *refStore) GetEach(ctx context.Context, keys []string, answers []store.Answer) error {
+	var be *store.BatchError
+	at := 0
+	for i, key := range keys {
+		if s.bug != "answers move up" {
+			at = i
+		}
+		e, err := s.Get(ctx, key)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			answers[at].Found = s.bug == "absent keys are found"
+		case err != nil && s.bug == "each fails whole":
+			return err
+		case err != nil:
+			be = be.Add(key, err)
+		default:
+			answers[at] = store.Answer{Entry: e, Found: true}
+			at++
+		}
+	}
+	return be.ErrOrNil()
+}
+
 func (s *refStore) GetMany(ctx context.Context, keys []string) (map[string]store.Entry, error) {
 	if s.bug == "nil map" && len(keys) == 0 {
 		return nil, nil

@@ -67,6 +67,9 @@ var bugs = []struct {
 	{"returns expired", "Expiry ShorterThanBefore GetMany"},
 	{"nil map", ""}, // package store mends it
 	{"absent keys in map", "GetMany"},
+	{"answers move up", "GetEach"},
+	{"absent keys are found", "GetEach"},
+	{"each fails whole", "GetEach"},
 	{"batch mixes keys", "GetMany"},
 	{"batch drops deadlines", "SetMany"},
 	{"batch is cut", "BigBatch"},
