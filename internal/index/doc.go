@@ -3,8 +3,7 @@
 //
 // A Table is a lossy index beside a cache engine that owns the objects: it may
 // forget any of them, and the engine is asked then. It never returns an object that
-// was withdrawn. Reads take no lock and change nothing, once an object has been
-// read often enough for its frequency to be known.
+// was withdrawn. Reads take no lock, and change nothing but the object, once an epoch.
 //
 // # Layout
 //
@@ -14,10 +13,11 @@
 // of it and some twenty of the first have to agree. Comparing the key instead would
 // cost another miss of the processor's cache.
 //
-// # Frequencies
+// # Reads
 //
-// The engine's admission policy has to learn of reads, and telling it costs more
-// than the read. So an object's reads are reported up to Often times in each of the
-// policy's periods, at whose end it halves its counters: frequencies beyond that it
-// would hardly tell apart, for its counters end at fifteen.
+// The engine's admission policy has to learn of reads, and telling it costs more than
+// the read. So a read only notes in the object that there was one in this epoch, of
+// which there is a new one whenever the cache has been read some times as often as it
+// has entries. Who writes looks at a few buckets in turn (Look), and tells the policy
+// (Untold); there it also meets what nobody has read for some epochs.
 package index

@@ -1,18 +1,20 @@
 package index
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
-// Often is how many reads of an object in one period are reported.
-const Often = 3
-
-// Header is the beginning of an object that a Table can hold. An object is for one
-// key of one Table: where it is stored again, it is not indexed. The zero Header is
-// ready for use.
+// Header is the beginning of an object that a Table can hold: its first field. An
+// object is for one key of one Table. The zero Header is ready for use.
 type Header struct {
 	check uint64 // of the key
-	self  any    // the object
-	// uses is period<<usesBits + the reads reported in it, or one of the states
-	// below.
+	// typ is the object's type, and with h the object as an interface: an
+	// interface of its own would be eight bytes more of the line that a hit reads.
+	typ  unsafe.Pointer
+	cell atomic.Pointer[Cell] // in which the engine has the object; set by the writer of its key
+	// uses is the epoch of the last read, times two, plus one if the policy was told
+	// of it; or one of the states below.
 	uses atomic.Uint64
 }
 
@@ -22,71 +24,66 @@ type Object interface {
 }
 
 const (
-	usesBits = 8
-	usesMask = 1<<usesBits - 1
+	unused  = 0 // in no table yet
+	claimed = 1 // by a table that is about to index it
+	first   = 2 // the number of the first epoch
 
-	unused  = 0             // in no table yet
-	claimed = 1             // by a table that is about to index it
-	first   = 1 << usesBits // a period's number is at least one
+	told = 1 // of uses
 
-	// Those that are never to be found again.
-	withdrawn = ^uint64(0)
-	replaced  = ^uint64(0) - 1 // the engine has another in its place, or was told to drop it
-	dropped   = ^uint64(0) - 2 // the engine has dropped it by itself
-	last      = dropped
+	withdrawn = ^uint64(0) // never to be found again
 )
 
 // IndexHeader implements Object for types that embed a Header.
 func (h *Header) IndexHeader() *Header { return h }
 
-// count returns the reads that were reported, as of period.
-func count(uses, period uint64) uint64 {
-	return uses & usesMask >> min(period-uses>>usesBits, 63)
-}
+// indexed reports whether uses is that of an object which can be found.
+func indexed(uses uint64) bool { return uses > claimed && uses < withdrawn }
 
-// use counts a read that is reported, and returns the count. It returns false if the
-// object is in no table, or has been withdrawn. It counts Often no second time.
-func (h *Header) use(period uint64) (found bool, n uint64) {
+// read notes a read, and returns false if the object is in no table, or has been
+// withdrawn. news says that it is the first one in this epoch.
+func (h *Header) read(epoch uint64) (found, news bool) {
 	for {
 		was := h.uses.Load()
-		if was <= claimed || was >= last {
-			return false, 0
-		}
-		n = count(was, period) + 1
-		if n > Often {
-			return true, n
-		}
-		if h.uses.CompareAndSwap(was, period<<usesBits|n) {
-			return true, n
+		switch {
+		case !indexed(was):
+			return false, false
+		case was>>1 >= epoch:
+			return true, false
+		case h.uses.CompareAndSwap(was, epoch<<1):
+			return true, true
 		}
 	}
 }
 
-// retire moves h to one of the states in which it is not found. What the engine did
-// is not forgotten for a mere withdrawal.
-func (h *Header) retire(state uint64) {
-	for {
-		was := h.uses.Load()
-		if was == dropped || was >= last && state == withdrawn {
-			return
-		}
-		if h.uses.CompareAndSwap(was, state) {
-			return
-		}
-	}
+// Untold reports whether there was a read of which the policy has to be told, and is
+// now to be: of a second call there is not.
+func (h *Header) Untold() bool {
+	was := h.uses.Load()
+	return indexed(was) && was&told == 0 && h.uses.CompareAndSwap(was, was|told)
 }
 
-// Replaced notes that the engine has let go of obj; by itself, if Table.DropObject
-// came before.
-func Replaced(obj any) {
-	if o, ok := obj.(Object); ok {
-		o.IndexHeader().retire(replaced)
+// retire sees to it that h is not found any more, and returns what uses was.
+func (h *Header) retire() (was uint64) { return h.uses.Swap(withdrawn) }
+
+// eface is how an interface without methods lies in memory.
+type eface struct{ typ, data unsafe.Pointer }
+
+// own notes the type of obj, and reports whether obj is a pointer to what begins
+// with h: only then can it be told from h again.
+func (h *Header) own(obj any) bool {
+	e := (*eface)(unsafe.Pointer(&obj))
+	if e.data != unsafe.Pointer(h) {
+		return false
 	}
+	h.typ = e.typ
+	return true
 }
 
-// Dropped reports whether the engine has dropped h's object by itself.
-func (h *Header) Dropped() bool { return h.uses.Load() == dropped }
+// Object returns the object that begins with h, which a Table has claimed.
+func (h *Header) Object() (obj any) {
+	*(*eface)(unsafe.Pointer(&obj)) = eface{h.typ, unsafe.Pointer(h)}
+	return obj
+}
 
-// Replaced reports whether the engine has let go of h's object because somebody
-// replaced or removed it.
-func (h *Header) Replaced() bool { return h.uses.Load() == replaced }
+// Cell returns the cell in which the engine has the object, or had it; nil: none.
+func (h *Header) Cell() *Cell { return h.cell.Load() }

@@ -25,7 +25,7 @@ type Table struct {
 	buckets []bucket
 	shift   uint
 	seeds   [2]maphash.Seed
-	full    atomic.Uint64 // the Header.uses of what has been read often in this period
+	epoch   atomic.Uint64
 	locks   [64]sync.Mutex
 }
 
@@ -37,7 +37,7 @@ func New(n int64) *Table {
 		shift:   64 - log,
 		seeds:   [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
 	}
-	t.full.Store(first | Often)
+	t.epoch.Store(first)
 	return t
 }
 
@@ -87,63 +87,71 @@ func (t *Table) lookup(k Key) *Header {
 	return nil
 }
 
-// Find returns the object of key, or nil. The read has to be reported to the
-// policy unless known.
-func (t *Table) Find(k Key) (obj any, known bool) {
+// Find returns the object of key, or nil. It notes that there was a read in this
+// epoch.
+func (t *Table) Find(k Key) (obj any) {
 	h := t.lookup(k)
 	if h == nil {
-		return nil, false
+		return nil
 	}
-	if full := t.full.Load(); h.uses.Load() != full {
-		if found, _ := h.use(full >> usesBits); !found {
-			return nil, false
+	if epoch := t.epoch.Load(); h.uses.Load()>>1 != epoch {
+		if found, _ := h.read(epoch); !found {
+			return nil
 		}
-		return h.self, false
 	}
-	return h.self, true
+	return h.Object()
 }
 
 // Peek is Find for a look that is no read: nothing is to be reported.
 func (t *Table) Peek(k Key) (obj any) {
 	h := t.lookup(k)
-	if h == nil {
+	if h == nil || !indexed(h.uses.Load()) {
 		return nil
 	}
-	if uses := h.uses.Load(); uses <= claimed || uses >= last {
-		return nil
-	}
-	return h.self
+	return h.Object()
 }
 
-// Put indexes obj under k if it is an Object that was in no table before, and
-// there is room. The caller is the only one who writes k, and has withdrawn what
-// was there. It returns the object's header if it was in no table before: what that
-// says of the engine is then so.
-func (t *Table) Put(k Key, obj any) *Header {
+// Claim makes obj one of the table, for k, and returns its header; nil if it is no
+// Object, or was claimed before. It is found once it has been Put.
+func (t *Table) Claim(k Key, obj any) *Header {
 	o, ok := obj.(Object)
 	if !ok {
 		return nil
 	}
 	h := o.IndexHeader()
-	if !h.uses.CompareAndSwap(unused, claimed) {
+	if h == nil || !h.uses.CompareAndSwap(unused, claimed) || !h.own(obj) {
 		return nil
 	}
-	h.check, h.self = k.Check, obj
-	if h.uses.CompareAndSwap(claimed, t.full.Load()&^usesMask) {
-		t.place(k.Hash, h)
-	}
+	h.check = k.Check
 	return h
 }
 
-// Use counts a read of obj that did not go through the table, and was reported. It
-// returns true if obj has just been read often enough to be worth a Restore.
-func (t *Table) Use(obj any) (often bool) {
+// Put indexes what was claimed for k, if there is room and it was not withdrawn
+// meanwhile. The caller is the only one who writes k, and has withdrawn what was
+// there, which had been used so. A write is a use, too, but none that the policy is told
+// of: so it counts for the epoch before this one, and the first read does for this one.
+func (t *Table) Put(k Key, h *Header, uses uint64) {
+	if last := t.epoch.Load() - 1; uses>>1 < last {
+		uses = last<<1 | uses&told
+	}
+	if h.uses.CompareAndSwap(claimed, uses) {
+		t.place(k.Hash, h)
+	}
+}
+
+// Use notes a read of obj that did not go through the table, and of which the policy
+// was told. It returns true if it is the first in this epoch, which makes obj worth a
+// Restore.
+func (t *Table) Use(obj any) (news bool) {
 	o, ok := obj.(Object)
 	if !ok {
 		return false
 	}
-	found, n := o.IndexHeader().use(t.full.Load() >> usesBits)
-	return found && n == Often
+	h := o.IndexHeader()
+	if _, news = h.read(t.epoch.Load()); news {
+		h.Untold()
+	}
+	return news
 }
 
 // Restore indexes obj again, which has lost its place. The caller keeps others from
@@ -154,32 +162,39 @@ func (t *Table) Restore(k Key, obj any) {
 	}
 }
 
-// place puts h into a slot, at the cost of an object that was read less if none is
-// free.
+// place puts h into a slot, at the cost of the object that was not read for the longest
+// time if none is free.
 func (t *Table) place(hash uint64, h *Header) {
 	mu := t.lock(hash)
 	mu.Lock()
 	defer mu.Unlock()
 	uses := h.uses.Load()
-	if uses <= claimed || uses >= last {
+	if !indexed(uses) {
 		return // the engine has dropped it meanwhile, or it is of another table
 	}
-	b, period := t.bucket(hash), t.full.Load()>>usesBits
-	at, least := -1, count(uses, period)
-	for i := range b.objs {
-		o := b.objs[i].Load()
-		if o == nil {
-			at = i
-			break
-		}
-		if n := count(o.uses.Load(), period); n < least {
-			at, least = i, n
-		}
-	}
-	if at >= 0 {
+	b := t.bucket(hash)
+	if at := b.place(uses); at >= 0 {
 		b.objs[at].Store(h)
 		b.retag(at, tag(hash))
 	}
+}
+
+// place returns the slot for an object of these uses, -1 if there is none. It looks at
+// the others only where there is no free slot: each would be a cache line. The caller
+// holds the bucket's lock.
+func (b *bucket) place(uses uint64) (at int) {
+	for i, tags := 0, b.tags.Load(); i < slots; i, tags = i+1, tags>>8 {
+		if tags&0xff == 0 {
+			return i
+		}
+	}
+	at, least := -1, uses>>1
+	for i := range b.objs {
+		if n := b.objs[i].Load().uses.Load() >> 1; n < least {
+			at, least = i, n
+		}
+	}
+	return at
 }
 
 // retag sets the tag of a slot. The caller holds the bucket's lock.
@@ -188,26 +203,35 @@ func (b *bucket) retag(at int, tag uint64) {
 	b.tags.Store(b.tags.Load()&^(0xff<<shift) | tag<<shift)
 }
 
+// fresh is the uses of a key that nobody has read.
+const fresh = told
+
 // Withdraw takes what is indexed under k out of the table, for good, and returns its
-// header, nil if there is nothing. The caller is the only one who writes k.
-func (t *Table) Withdraw(k Key) *Header {
-	h := t.lookup(k)
-	if h != nil {
-		t.withdraw(k.Hash, h, withdrawn)
+// header, nil if there is nothing, and how its key was used, for Put. The caller is the
+// only one who writes k.
+func (t *Table) Withdraw(k Key) (h *Header, uses uint64) {
+	if h = t.lookup(k); h == nil {
+		return nil, fresh
 	}
-	return h
+	if uses = t.withdraw(k.Hash, h); !indexed(uses) { // the engine has dropped it
+		uses = fresh
+	}
+	return h, uses
 }
 
-// DropObject takes obj, whose key has this hash, out of the table for good, or keeps
-// it from getting in: the engine has dropped it.
-func (t *Table) DropObject(hash uint64, obj any) {
-	if o, ok := obj.(Object); ok {
-		t.withdraw(hash, o.IndexHeader(), dropped)
+// Drop takes h, whose key has this hash, out of the table for good, or keeps it from
+// getting in.
+func (t *Table) Drop(hash uint64, h *Header) { t.withdraw(hash, h) }
+
+// Forget is Drop for what is hardly ever there to be dropped.
+func (t *Table) Forget(hash uint64, h *Header) {
+	if h.uses.Load() != withdrawn {
+		t.Drop(hash, h)
 	}
 }
 
-func (t *Table) withdraw(hash uint64, h *Header, state uint64) {
-	h.retire(state) // before the lock: place looks after it has locked
+func (t *Table) withdraw(hash uint64, h *Header) (was uint64) {
+	was = h.retire() // before the lock: place looks after it has locked
 	mu := t.lock(hash)
 	mu.Lock()
 	defer mu.Unlock()
@@ -218,6 +242,7 @@ func (t *Table) withdraw(hash uint64, h *Header, state uint64) {
 			b.objs[i].Store(nil)
 		}
 	}
+	return was
 }
 
 // Clear withdraws everything. Nobody else writes.
@@ -227,11 +252,32 @@ func (t *Table) Clear() {
 		b.tags.Store(0)
 		for j := range b.objs {
 			if h := b.objs[j].Swap(nil); h != nil {
-				h.retire(withdrawn)
+				h.retire()
 			}
 		}
 	}
 }
 
-// NextPeriod begins a period: the policy has halved its counters.
-func (t *Table) NextPeriod() { t.full.Add(1 << usesBits) }
+// NextEpoch begins an epoch.
+func (t *Table) NextEpoch() { t.epoch.Add(1) }
+
+// Buckets is the number of buckets.
+func (t *Table) Buckets() uint64 { return uint64(len(t.buckets)) }
+
+// Look calls f with each object of the bucket of this number, modulo Buckets, and for
+// how many epochs it has not been used. It may be called at any time.
+func (t *Table) Look(bucket uint64, f func(h *Header, idle uint64)) {
+	b, epoch := &t.buckets[bucket&(t.Buckets()-1)], t.epoch.Load()
+	if b.tags.Load() == 0 {
+		return
+	}
+	for i := range b.objs {
+		h := b.objs[i].Load()
+		if h == nil {
+			continue
+		}
+		if uses := h.uses.Load(); indexed(uses) && uses>>1 <= epoch {
+			f(h, epoch-uses>>1)
+		}
+	}
+}

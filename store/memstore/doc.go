@@ -12,8 +12,10 @@
 // for; so the admission policy sees every write. docs/decisions/010 has the
 // design and its proof.
 //
-// A read asks the engine first, and the window only if the engine has nothing:
-// a hit costs no lock, channel or allocation of this package.
+// A read asks an index of objects first, then the engine, then the window: a hit
+// costs no lock, channel or allocation. The engine's policy is told of reads by
+// those who write, who also remove what nobody has read for some time: the policy
+// by itself knows how often a key was read, and not when (docs/decisions/017).
 //
 // # Entries and objects
 //

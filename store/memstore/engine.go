@@ -25,41 +25,40 @@ func (s *Store) shard(key string) *shard { return s.shardOf(s.index.Key(key)) }
 
 func (s *Store) shardOf(k index.Key) *shard { return &s.shards[k.Hash>>8&uint64(len(s.shards)-1)] }
 
-// find returns what key holds, or nil. What has been read often comes from the
-// index; the engine's policy learns of other reads by being asked.
+// find returns what key holds, or nil. Most comes from the index; the engine's policy
+// learns of such a read later, see sweep.
 func (s *Store) find(st *stripe, key string) any {
 	k := s.index.Key(key)
-	obj, known := s.index.Find(k)
-	switch {
-	case obj == nil:
-		return s.search(st, key, k)
-	case !known && s.enter(st):
-		s.cache.Get(key)
-		st.leave()
+	if obj := s.index.Find(k); obj != nil {
+		return obj
 	}
-	return obj
+	return s.search(st, key, k)
 }
 
-// search reads key in the engine, then in the window. What proves to be read often
-// gets back into the index.
+// search reads key in the engine, then in the window. What proves to be read gets back
+// into the index.
 func (s *Store) search(st *stripe, key string, k index.Key) any {
 	if !s.enter(st) {
 		return nil
 	}
 	sh := s.shardOf(k)
 	left := sh.left.Load()
-	obj, ok := s.cache.Get(key)
-	if !ok {
-		obj, ok = s.findRecent(sh, key, left)
+	c, _ := s.cache.Get(k.Hash) // with as few frames above it as may be, see GetObject
+	obj := c.Object(k)
+	if obj == nil {
+		obj = s.findRecent(sh, key, k, left)
 	}
 	st.leave()
-	if !ok {
-		return nil
-	}
-	if s.index.Use(obj) {
+	if obj != nil && s.index.Use(obj) {
 		s.restore(key, k, obj)
 	}
 	return obj
+}
+
+// inEngine reads a key in the engine, and returns nil if it is not there.
+func (s *Store) inEngine(k index.Key) any {
+	c, _ := s.cache.Get(k.Hash)
+	return c.Object(k)
 }
 
 // restore indexes obj again, if nobody writes just now and it is still what key
@@ -73,7 +72,7 @@ func (s *Store) restore(key string, k index.Key, obj any) {
 	if s.closed.Load() {
 		return
 	}
-	if now, ok := s.peek(sh, key); ok && now == obj {
+	if s.peek(sh, key, k) == obj {
 		s.index.Restore(k, obj)
 	}
 }
@@ -84,44 +83,59 @@ const notLooked = ^uint64(0)
 // findRecent reads the window. While it holds rw no entry can leave for the
 // engine; one that did since left was read, which was before the first look at the
 // engine, is there.
-func (s *Store) findRecent(sh *shard, key string, left uint64) (any, bool) {
+func (s *Store) findRecent(sh *shard, key string, k index.Key, left uint64) any {
 	sh.rw.RLock()
 	defer sh.rw.RUnlock()
-	if v, ok := sh.get(key); ok {
-		return v, true
+	if obj := sh.get(key); obj != nil {
+		return obj
 	}
-	if sh.left.Load() != left && s.holds(key) {
-		return s.cache.Get(key)
+	if sh.left.Load() != left && s.holds(k) {
+		return s.inEngine(k)
 	}
-	return nil, false
+	return nil
 }
 
-// holds reports whether the engine holds key, without counting as an access.
-func (s *Store) holds(key string) bool {
-	_, ok := s.cache.GetTTL(key)
+// holds reports whether the engine holds a key, or another of the same hash, without
+// counting as an access.
+func (s *Store) holds(k index.Key) bool {
+	_, ok := s.cache.GetTTL(k.Hash)
 	return ok
 }
 
-// peek reads key for a writer. The caller holds the shard's mu.
-func (s *Store) peek(sh *shard, key string) (any, bool) {
-	if v, ok := sh.get(key); ok {
-		return v, true
+// peek reads key for a writer, and returns nil if it is absent. The caller holds the
+// shard's mu.
+func (s *Store) peek(sh *shard, key string, k index.Key) any {
+	if obj := sh.get(key); obj != nil {
+		return obj
 	}
-	if s.holds(key) {
-		return s.cache.Get(key)
+	if s.holds(k) {
+		return s.inEngine(k)
 	}
-	return nil, false
+	return nil
+}
+
+// claim returns the header of obj, as the store holds it from now on.
+func (s *Store) claim(k index.Key, obj any) *index.Header {
+	if h := s.index.Claim(k, obj); h != nil {
+		return h
+	}
+	return s.index.Claim(k, &foreign{obj: obj})
 }
 
 // write stores obj. The caller holds sh.mu.
+//
+// The window keeps what was just written from being dropped at once. Where the engine
+// has room, it drops nothing, and what it holds need not pass through the window.
 func (s *Store) write(sh *shard, key string, k index.Key, obj any, cost int64, large bool) {
-	old, held := s.withdraw(sh, key, k)
-	sh.rw.Lock()
-	sl := sh.put(key, obj, cost)
-	settled := true
-	if sl.held = held; held {
-		settled = s.replace(sh, sl, old)
+	h := s.claim(k, obj)
+	old, uses := s.withdraw(sh, key, k)
+	if old != nil && s.roomy.Load() && sh.slots[key] == nil && old.Suits(cost) && old.Exchange(h) {
+		s.index.Put(k, h, uses)
+		return
 	}
+	sh.rw.Lock()
+	sl := sh.put(key, k.Hash, h, cost)
+	settled := old == nil || s.replace(sh, sl, old)
 	sh.rw.Unlock()
 	if large {
 		sl.large = true
@@ -130,73 +144,68 @@ func (s *Store) write(sh *shard, key string, k index.Key, obj any, cost int64, l
 	if !settled {
 		s.cache.Wait()
 	}
-	sl.header = s.index.Put(k, obj)
+	s.index.Put(k, h, uses)
 	if sh.full() {
 		s.handOver(sh)
 	}
 }
 
 // withdraw takes the object of key out of the index, and waits for one that is on
-// its way to the engine. held says whether the engine holds the key, and old is the
-// header of what it holds, as far as that is known. Most writes need not ask the
-// engine, which is dear: what was in the index is in the window, or in the engine
+// its way to the engine. old is the cell in which the engine holds it, nil if it does
+// not; uses is how the key was used, as Table.Put takes it. Most writes need not ask
+// the engine, which is dear: what was in the index is in the window, or in the engine
 // unless that has dropped it. That may be a moment before it says so; replace finds
 // out. The caller holds sh.mu.
-func (s *Store) withdraw(sh *shard, key string, k index.Key) (old *index.Header, held bool) {
-	old = s.index.Withdraw(k)
+func (s *Store) withdraw(sh *shard, key string, k index.Key) (old *index.Cell, uses uint64) {
+	h, uses := s.index.Withdraw(k)
 	sl := sh.slots[key]
 	switch {
+	case sl == nil && h == nil:
+		if s.holds(k) {
+			if old, _ = s.cache.Get(k.Hash); old.Object(k) == nil {
+				old = nil // of another key
+			}
+		}
 	case sl == nil:
-		held = old != nil
+		old = h.Cell()
 	case sl.flying:
-		old, held = sl.header, true
+		old = sl.header.Cell()
 		s.land(sh)
 	default:
-		old, held = sl.header, sl.held
+		old = sl.header.Cell()
 		s.release(sl)
 	}
-	switch {
-	case old != nil:
-		held = held && !old.Dropped()
-	case sl == nil || held:
-		held = s.holds(key)
+	if old != nil && old.Gone() {
+		old = nil
 	}
-	return old, held
+	return old, uses
 }
 
-// replace gives a key that the engine holds its new value, which ristretto does
-// at once. If the engine evicts the key in between, the Set becomes an insertion
-// that is still in the queue when replace returns: then settled is false. old is the
-// header of the value before, nil if that is not known.
+// replace gives a key that the engine holds, in the cell old, its new value: in that
+// cell, if the engine need not hear of it. Otherwise it gets a new one, by a Set, which
+// ristretto does at once. If the engine evicts the key in between, the Set becomes an
+// insertion that is still in the queue when replace returns: then settled is false.
 //
 // Ristretto does not evict when an update makes an entry larger. While it is
 // over its budget, the old value is removed instead, and the new one has to be
 // admitted like any other.
-func (s *Store) replace(sh *shard, sl *slot, old *index.Header) (settled bool) {
+func (s *Store) replace(sh *shard, sl *slot, old *index.Cell) (settled bool) {
+	tight := s.tight.Load()
+	if !tight && old.Suits(sl.cost) && old.Exchange(sl.header) {
+		return true
+	}
 	sh.sent++
-	if sh.sentBytes += sl.cost; s.cache.RemainingCost() < 0 {
-		s.cache.Del(sl.key)
-		sl.held = false
+	if sh.sentBytes += sl.cost; tight || s.cache.RemainingCost() < 0 {
+		s.cache.Del(sl.hash)
 		return true
 	}
 	s.live.Add(1)
-	if !s.cache.Set(sl.key, sl.obj, sl.cost) {
+	if !s.cache.Set(sl.hash, index.NewCell(sl.header, sl.hash, sl.cost), sl.cost) {
 		s.live.Add(-1) // it was an insertion, and dropped
-		sl.held = false
+		sl.header.Cell().Drop()
 		return true
 	}
-	if old != nil {
-		return old.Replaced()
-	}
-	return s.holds(sl.key)
-}
-
-// drops reports whether the engine has dropped what it was given when sl was written.
-func (s *Store) drops(sl *slot) bool {
-	if sl.header != nil {
-		return sl.header.Dropped()
-	}
-	return !s.holds(sl.key)
+	return old.Replaced()
 }
 
 // handOver gives the engine the oldest entries of the window, and takes those
@@ -204,8 +213,9 @@ func (s *Store) drops(sl *slot) bool {
 // its own, works while the window fills again. The caller holds sh.mu.
 func (s *Store) handOver(sh *shard) {
 	s.land(sh)
-	s.adjust()
+	room := s.adjust()
 	sh.takeOff()
+	s.sweep(sh, room)
 	s.send(sh)
 }
 
@@ -214,11 +224,11 @@ func (s *Store) handOver(sh *shard) {
 func (s *Store) send(sh *shard) {
 	for _, sl := range sh.flight {
 		s.release(sl) // before, so that there is room for it
-		if sl.held {
-			if !s.drops(sl) {
-				continue
-			}
-			sl.header = nil // which says what came of it the first time
+		if c := sl.header.Cell(); c != nil && !c.Gone() {
+			continue
+		}
+		if sl.header.Untold() {
+			s.cache.Get(sl.hash)
 		}
 		s.insert(sl)
 		sh.sent++
@@ -246,15 +256,16 @@ func (s *Store) land(sh *shard) {
 // insert queues an insertion.
 func (s *Store) insert(sl *slot) {
 	s.live.Add(1)
-	for !s.cache.Set(sl.key, sl.obj, sl.cost) {
+	c := index.NewCell(sl.header, sl.hash, sl.cost)
+	for !s.cache.Set(sl.hash, c, sl.cost) {
 		s.cache.Wait() // the queue was full
 	}
 }
 
 // remove deletes key from the window and the engine. The caller holds sh.mu. The
 // engine's second removal, which it queues, comes before any later insertion.
-func (s *Store) remove(sh *shard, key string) {
-	s.index.Withdraw(s.index.Key(key))
+func (s *Store) remove(sh *shard, key string, k index.Key) {
+	s.index.Withdraw(k)
 	if sl := sh.slots[key]; sl != nil && sl.flying {
 		s.land(sh)
 	} else if sl != nil {
@@ -263,8 +274,8 @@ func (s *Store) remove(sh *shard, key string) {
 		sh.drop(sl)
 		sh.rw.Unlock()
 	}
-	if s.holds(key) {
-		s.cache.Del(key)
+	if s.holds(k) {
+		s.cache.Del(k.Hash)
 		sh.sent++
 		if sh.full() {
 			s.handOver(sh)
@@ -272,44 +283,9 @@ func (s *Store) remove(sh *shard, key string) {
 	}
 }
 
-// reserve takes the bytes of a large entry in the window from the engine's
-// budget; the others have a budget of their own.
-func (s *Store) reserve(bytes int64) {
-	s.budgetMu.Lock()
-	defer s.budgetMu.Unlock()
-	s.reserved += bytes
-	s.setBudget()
-}
-
-// adjust follows the number of entries with the engine's budget.
-func (s *Store) adjust() {
-	s.budgetMu.Lock()
-	defer s.budgetMu.Unlock()
-	s.setBudget()
-}
-
-// setBudget sets what the engine may spend on entries. The caller holds
-// budgetMu.
-func (s *Store) setBudget() {
-	s.peak = max(s.peak, s.live.Load())
-	s.cache.UpdateMaxCost(max(s.size.main-s.reserved-s.idle(), 1))
-}
-
-// idle is the memory that entries leave behind in the engine: Go's maps never
-// shrink. The caller holds budgetMu.
-func (s *Store) idle() int64 { return max(s.peak-s.live.Load(), 0) * perIdleSlot }
-
-// release gives back what was reserved for sl.
-func (s *Store) release(sl *slot) {
-	if sl.large {
-		sl.large = false
-		s.reserve(-sl.cost)
-	}
-}
-
 // put stores obj under key if ok, called with the shard's mu held, agrees; nil
 // always does. What is too large is refused, and the key removed.
-func (s *Store) put(op, key string, obj any, cost int64, ok func(sh *shard) bool) (stored bool, err error) {
+func (s *Store) put(op, key string, obj any, cost int64, ok func(sh *shard, k index.Key) bool) (stored bool, err error) {
 	if cost > s.size.maxEntry {
 		return false, s.tooLarge(op, key)
 	}
@@ -326,7 +302,7 @@ func (s *Store) put(op, key string, obj any, cost int64, ok func(sh *shard) bool
 	if s.closed.Load() {
 		return false, fail(op, key, store.ErrClosed)
 	}
-	if ok != nil && !ok(sh) {
+	if ok != nil && !ok(sh, k) {
 		return false, nil
 	}
 	s.write(sh, key, k, obj, cost, large)
@@ -369,12 +345,13 @@ func (s *Store) tooLarge(op, key string) error {
 
 // del removes key.
 func (s *Store) del(op, key string) error {
-	sh := s.shard(key)
+	k := s.index.Key(key)
+	sh := s.shardOf(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s.closed.Load() {
 		return fail(op, key, store.ErrClosed)
 	}
-	s.remove(sh, key)
+	s.remove(sh, key, k)
 	return nil
 }

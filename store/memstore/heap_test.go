@@ -92,7 +92,7 @@ func TestGrowingEntries(t *testing.T) {
 // TestFewerLargerEntries: the engine's maps keep the size that many small
 // entries gave them, which the large ones that follow must make up for.
 func TestFewerLargerEntries(t *testing.T) {
-	const capacity = 16 << 20
+	const capacity = 8 << 20
 	before := heap()
 	s := open(t, &memstore.Options{Capacity: capacity})
 	for i := range capacity / 200 {

@@ -90,6 +90,9 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := tiny(t, rapid.Int64Range(1, 30).Draw(rt, "items"), 400)
 		defer s.Close()
+		if rapid.Bool().Draw(rt, "small only") { // the engine may then have room
+			s.size.maxEntry = 600
+		}
 		m := &modelRun{rt: rt, s: s, want: map[string]any{}}
 		for range rapid.IntRange(1, 300).Draw(rt, "operations") {
 			m.step()
@@ -309,6 +312,19 @@ func TestCloseWaitsForReads(t *testing.T) {
 	}
 }
 
+// header makes obj one of the store's, for key.
+func (s *Store) header(key string, obj any) *index.Header { return s.claim(s.index.Key(key), obj) }
+
+// give gives the engine an object as a hand-over does, and waits for it.
+func (s *Store) give(key string, obj any, cost int64) *index.Cell {
+	hash := s.index.Key(key).Hash
+	c := index.NewCell(s.header(key, obj), hash, cost)
+	s.live.Add(1)
+	s.cache.Set(hash, c, cost)
+	s.cache.Wait()
+	return c
+}
+
 // TestReplaceOfEvicted: an update of a key that the engine has just evicted
 // becomes an insertion, and must be reported as one that is still in the queue.
 func TestReplaceOfEvicted(t *testing.T) {
@@ -321,11 +337,13 @@ func TestReplaceOfEvicted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	s.cache.Set("rejected", 1, 2000) // stops the engine's goroutine
+	k, other := s.index.Key("k"), s.index.Key("rejected").Hash
+	gone := index.NewCell(s.header("k", 1), k.Hash, 10)                           // the engine has not said so yet
+	s.cache.Set(other, index.NewCell(s.header("rejected", 1), other, 2000), 2000) // stops the engine's goroutine
 	<-blocked
 	sh := s.shard("k")
-	sl := sh.put("k", 2, 10)
-	if settled := s.replace(sh, sl, nil); settled {
+	sl := sh.put("k", s.index.Key("k").Hash, s.header("k", 2), 20)
+	if settled := s.replace(sh, sl, gone); settled {
 		t.Error("an insertion in the queue was reported as settled")
 	}
 	close(free)
@@ -333,34 +351,119 @@ func TestReplaceOfEvicted(t *testing.T) {
 	if v, ok := s.GetObject("k"); !ok || v != 2 {
 		t.Errorf("GetObject = %v, %v", v, ok)
 	}
-	if settled := s.replace(sh, sl, nil); !settled {
-		t.Error("an update in place was reported as pending")
+	old := sl.header.Cell()
+	if settled := s.replace(sh, sh.put("k", s.index.Key("k").Hash, s.header("k", 3), 30), old); !settled {
+		t.Error("an update by the engine was reported as pending")
+	}
+	if v, _ := s.cache.Get(k.Hash); v == old || v.Held().(*foreign).obj != 3 {
+		t.Errorf("the engine has %v", v)
 	}
 }
 
-// TestDropOfWhatIsBeingReplaced: a write that takes its key to be held, because the
-// engine has not yet said that it dropped it, is not taken for an update in place.
-func TestDropOfWhatIsBeingReplaced(t *testing.T) {
+// TestExchange: a write of a held key of about the same cost does not bother the
+// engine, one of another cost does.
+func TestExchange(t *testing.T) {
 	s, err := New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	k := s.index.Key("k")
-	older, newer := &indexed{}, &indexed{}
-	old := s.index.Put(k, older)
+	k, sh := s.index.Key("k"), s.shard("k")
+	cell := s.give("k", "first", 800)
+	for _, c := range []struct {
+		cost int64
+		same bool
+	}{{800, true}, {720, true}, {801, false}, {100, false}, {100, true}} {
+		older := cell
+		v, _ := s.cache.Get(k.Hash)
+		if v != older {
+			t.Fatalf("before a write of %d the engine has another cell", c.cost)
+		}
+		sent := sh.sent
+		s.write(sh, "k", s.index.Key("k"), c.cost, c.cost, false)
+		s.cache.Wait()
+		cell, _ = s.cache.Get(k.Hash)
+		if (cell == older) != c.same || (sh.sent == sent) != c.same || cell.Held().(*foreign).obj != c.cost {
+			t.Errorf("cost %d: the same cell %v, %d items sent, holds %v", c.cost, cell == older, sh.sent-sent, cell.Held())
+		}
+	}
+	s.tight.Store(true) // over its budget: the new value has to be admitted
+	s.write(sh, "k", s.index.Key("k"), "tight", 100, false)
+	if c, ok := s.cache.Get(k.Hash); ok {
+		t.Errorf("a full engine still has %v", c.Held())
+	}
+	if v, ok := s.GetObject("k"); !ok || v != "tight" {
+		t.Errorf("GetObject = %v, %v", v, ok)
+	}
+}
+
+// TestWindowIsForAFullEngine: where the engine has room, a write of a held key does
+// not pass through the window; where it has not, the window protects what was written.
+func TestWindowIsForAFullEngine(t *testing.T) {
+	s, err := newSized(sizing{counters: 1000, main: 10_000, window: 1000, windowItems: 64, maxEntry: 1000}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
 	sh := s.shard("k")
-	if settled := s.replace(sh, sh.put("k", newer, 10), old); settled {
-		t.Error("an insertion was reported as settled")
+	s.give("k", 0, 100)
+	write := func(n int) (inWindow bool) {
+		s.write(sh, "k", s.index.Key("k"), n, 100, false)
+		if obj := s.inEngine(s.index.Key("k")); public(obj) != n {
+			t.Errorf("the engine has %v after %d was written", public(obj), n)
+		}
+		_, inWindow = sh.slots["k"]
+		return inWindow
 	}
-	s.cache.Wait()
-	header := s.index.Put(k, newer)
-	if settled := s.replace(sh, sh.put("k", &indexed{}, 10), header); !settled {
-		t.Error("an update in place was reported as pending")
+	s.adjust()
+	if write(1) {
+		t.Error("a write in place went into the window of a store with room")
 	}
-	s.index.DropObject(k.Hash, older)
-	if index.Replaced(older); !old.Dropped() || header.Dropped() || !header.Replaced() {
-		t.Errorf("what came of the objects: dropped %v, %v; replaced %v", old.Dropped(), header.Dropped(), header.Replaced())
+	s.give("other", 0, 5901) // leaves 3999, less than two windows and two large entries
+	s.adjust()
+	if !write(2) {
+		t.Error("the window passed by in a store without much room")
+	}
+	if v, ok := s.GetObject("k"); !ok || v != 2 {
+		t.Errorf("GetObject = %v, %v", v, ok)
+	}
+}
+
+// TestDropOfWhatIsBeingReplaced: a write that takes its key to be held, because the
+// engine has not yet said that it dropped it, loses nothing, and is not taken for an
+// update in place where it is none.
+func TestDropOfWhatIsBeingReplaced(t *testing.T) {
+	for _, cost := range []int64{10, 20} {
+		s, err := New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		k, sh := s.index.Key("k"), s.shard("k")
+		// A cell that has left the engine's map, and nobody was told yet.
+		doomed := index.NewCell(s.header("k", "older"), k.Hash, 10)
+		s.index.Put(k, s.index.Claim(k, &indexed{}), 1)
+		s.live.Add(1)
+		sl := sh.put("k", s.index.Key("k").Hash, s.header("k", "newer"), cost)
+		settled := s.replace(sh, sl, doomed)
+		if settled != doomed.Suits(cost) {
+			t.Errorf("cost %d: settled = %v", cost, settled)
+		}
+		s.cache.Wait()
+		s.evicted(&s.evictions, &ristretto.Item[*index.Cell]{Key: k.Hash, Value: doomed})
+		s.left(doomed)
+		if v, ok := s.PeekObject("k"); !ok && v != "newer" {
+			t.Errorf("cost %d: %v, %v", cost, v, ok)
+		}
+		sh.fly(sl)
+		s.send(sh)
+		s.land(sh)
+		if obj := s.inEngine(s.index.Key("k")); obj == nil || public(obj) != "newer" {
+			t.Errorf("cost %d: the engine has %v", cost, obj)
+		}
+		if n := s.live.Load(); n != 1 {
+			t.Errorf("cost %d: %d cells are alive", cost, n)
+		}
 	}
 }
 
@@ -376,9 +479,11 @@ func TestWrittenAgainAfterADrop(t *testing.T) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	k := s.index.Key("k")
+	cost := int64(10)
 	write := func() *indexed {
 		o := &indexed{}
-		s.write(sh, "k", k, o, 10, false)
+		cost *= 2
+		s.write(sh, "k", k, o, cost, false)
 		return o
 	}
 	handOver := func() {
@@ -387,14 +492,18 @@ func TestWrittenAgainAfterADrop(t *testing.T) {
 	}
 	write()
 	handOver()
-	held := write() // in place, and in the window again
-	s.cache.Del("k")
-	s.index.DropObject(k.Hash, held) // as the engine does by itself
+	held := write() // in the engine, and in the window again
+	cell := held.Cell()
+	s.evicted(&s.evictions, &ristretto.Item[*index.Cell]{Key: k.Hash, Value: cell}) // as the engine does by itself
+	s.cache.Del(k.Hash)
 	handOver()
+	if held.Cell() == cell {
+		t.Error("what was dropped is not given anew")
+	}
 	if last := write(); s.find(s.stripe(), "k") != any(last) {
 		t.Error("the newest object is not what is found")
 	}
-	if obj, ok := s.cache.Get("k"); ok && obj == any(held) {
+	if obj := s.inEngine(s.index.Key("k")); obj == any(held) {
 		t.Error("the engine holds an object that has been replaced")
 	}
 }

@@ -16,8 +16,9 @@ import (
 // Store is a cache tier in memory. Create it with New. It is safe for concurrent
 // use.
 type Store struct {
-	cache   *ristretto.Cache[string, any]
-	index   *index.Table // of what the window and the engine hold; it may lack some
+	cache   *ristretto.Cache[uint64, *index.Cell] // by the first hash of the key
+	index   *index.Table                          // of what the window and the engine hold; it may lack some
+	ticks   atomic.Uint64                         // how many reads of a stripe are counted at once, a power of two
 	size    sizing
 	onEvict func(any)
 	told    atomic.Pointer[func(any)] // see NotifyEvictions
@@ -33,9 +34,12 @@ type Store struct {
 	reserved int64      // bytes of large entries in the window
 	peak     int64      // the most entries since the last Clear
 
-	live    atomic.Int64 // objects in the engine or its queue
-	asked   atomic.Int64 // reads that the engine was told of, in this period of its policy
-	quiet   atomic.Bool  // the engine is being emptied: its evictions are none
+	live    atomic.Int64  // cells in the engine or its queue
+	tight   atomic.Bool   // the engine was over its budget when that was last set
+	roomy   atomic.Bool   // it had so much room then that it will drop nothing until the next time
+	reads   atomic.Int64  // in this epoch of the index
+	hand    atomic.Uint64 // the bucket of the index that is looked at next
+	quiet   atomic.Bool   // the engine is being emptied: its evictions are none
 	sets    atomic.Uint64
 	deletes atomic.Uint64
 	expired atomic.Uint64
@@ -56,6 +60,7 @@ var (
 
 	_ store.EvictionNotifier = (*Store)(nil)
 	_ store.ObjectPeeker     = (*Store)(nil)
+	_ store.ObjectFiller     = (*Store)(nil)
 )
 
 const tier = "memory"
@@ -72,6 +77,7 @@ func New(opts *Options) (*Store, error) {
 
 func newSized(z sizing, onEvict func(any)) (*Store, error) {
 	s := &Store{size: z, onEvict: onEvict, index: index.New(z.index)}
+	s.ticks.Store(ticksFor(0))
 	n := min(max(pow2(z.windowItems/64), 1), maxShards)
 	s.shards = make([]shard, n)
 	for i := range s.shards {
@@ -80,15 +86,15 @@ func newSized(z sizing, onEvict func(any)) (*Store, error) {
 		sh.maxItems = int(min(max(z.windowItems/n, 8), maxShardItems))
 		sh.maxBytes = z.window / n
 	}
-	cache, err := ristretto.NewCache(&ristretto.Config[string, any]{
+	cache, err := ristretto.NewCache(&ristretto.Config[uint64, *index.Cell]{
 		NumCounters:        z.counters,
 		MaxCost:            z.main,
 		BufferItems:        64,
 		IgnoreInternalCost: true,
-		KeyToHash:          s.index.Hashes,
+		KeyToHash:          func(hash uint64) (uint64, uint64) { return hash, 0 },
 		OnExit:             s.left,
-		OnEvict:            func(i *ristretto.Item[any]) { s.evicted(&s.evictions, i) },
-		OnReject:           func(i *ristretto.Item[any]) { s.evicted(&s.rejections, i) },
+		OnEvict:            func(i *ristretto.Item[*index.Cell]) { s.evicted(&s.evictions, i) },
+		OnReject:           func(i *ristretto.Item[*index.Cell]) { s.evicted(&s.rejections, i) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("memstore: %w", err)
@@ -97,30 +103,42 @@ func newSized(z sizing, onEvict func(any)) (*Store, error) {
 	return s, nil
 }
 
-// left is told of every object that leaves the engine, replaced ones included;
-// nil is a removal of what was not there.
-func (s *Store) left(obj any) {
-	if obj != nil {
-		s.live.Add(-1)
-		index.Replaced(obj)
+// left is told of every cell that leaves the engine, replaced ones included; nil is
+// a removal of what was not there. Of two keys of one hash the engine holds one: then
+// the object of the other one is still in the index.
+func (s *Store) left(c *index.Cell) {
+	if c == nil {
+		return
+	}
+	s.live.Add(-1)
+	if h := c.Replace(); h != nil {
+		s.index.Forget(c.Hash(), h)
 	}
 }
 
-func (s *Store) evicted(count *atomic.Uint64, i *ristretto.Item[any]) {
-	obj := i.Value
-	if obj == nil {
+// evicted is told of what the engine drops by itself, before left.
+func (s *Store) evicted(count *atomic.Uint64, i *ristretto.Item[*index.Cell]) {
+	if i.Value == nil {
 		return
 	}
-	s.index.DropObject(i.Key, obj)
+	if h := i.Value.Drop(); h != nil {
+		s.dropped(count, i.Key, h)
+	}
+}
+
+// dropped follows the end of h's object, whose cell has been closed.
+func (s *Store) dropped(count *atomic.Uint64, hash uint64, h *index.Header) {
+	s.index.Drop(hash, h)
 	if s.quiet.Load() {
 		return
 	}
 	count.Add(1)
+	obj := public(h.Object())
 	if s.onEvict != nil {
-		s.onEvict(public(obj))
+		s.onEvict(obj)
 	}
 	if f := s.told.Load(); f != nil {
-		(*f)(public(obj))
+		(*f)(obj)
 	}
 }
 
@@ -156,43 +174,38 @@ func (s *Store) Get(ctx context.Context, key string) (store.Entry, error) {
 		if s.closed.Load() {
 			return store.Entry{}, fail("get", key, store.ErrClosed)
 		}
-		st.misses.Add(1)
+		s.miss(st)
 		return store.Entry{}, store.ErrNotFound
 	}
 	if !e.Expires.IsZero() && e.Expired(time.Now()) {
-		st.misses.Add(1)
+		s.miss(st)
 		s.expire(key, obj)
 		return store.Entry{}, store.ErrNotFound
 	}
-	st.hits.Add(1)
+	s.hit(st)
 	return *e, nil
 }
 
 // asEntry returns the entry that obj is, or nil.
 func asEntry(obj any) *store.Entry {
-	switch e := obj.(type) {
-	case *entry:
-		return &e.Entry
-	case *store.Entry:
-		return e
-	}
-	return nil
+	e, _ := public(obj).(*store.Entry)
+	return e
 }
 
 // expire removes key if it still holds obj, which has expired. The caller has
 // ended its read.
 func (s *Store) expire(key string, obj any) {
-	sh := s.shard(key)
+	k := s.index.Key(key)
+	sh := s.shardOf(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s.closed.Load() {
 		return
 	}
-	now, ok := s.peek(sh, key)
-	if !ok || asEntry(now) != asEntry(obj) {
+	if s.peek(sh, key, k) != obj {
 		return
 	}
-	s.remove(sh, key)
+	s.remove(sh, key, k)
 	s.expired.Add(1)
 }
 
@@ -237,14 +250,13 @@ func (s *Store) Fill(ctx context.Context, key string, e store.Entry) (stored boo
 		return false, err
 	}
 	ent := newEntry(key, e)
-	return s.put("fill", key, ent, entryCost(ent), func(sh *shard) bool {
+	return s.put("fill", key, ent, entryCost(ent), func(sh *shard, k index.Key) bool {
 		now := time.Now()
-		obj, _ := s.peek(sh, key)
-		if old := asEntry(obj); old != nil && !old.Expired(now) && !store.Newer(e.Version, old.Version) {
+		if old := asEntry(s.peek(sh, key, k)); old != nil && !old.Expired(now) && !store.Newer(e.Version, old.Version) {
 			return false
 		}
 		if e.Expired(now) {
-			s.remove(sh, key)
+			s.remove(sh, key, k)
 			return false
 		}
 		return true

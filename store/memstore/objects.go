@@ -3,7 +3,9 @@ package memstore
 import (
 	"errors"
 	"time"
+	"unsafe"
 
+	"github.com/stratacache/strata/internal/index"
 	"github.com/stratacache/strata/store"
 )
 
@@ -19,12 +21,16 @@ var errNilObject = errors.New("the object is nil")
 // of this package. An entry that was stored with Set is returned as a
 // *store.Entry, which may have expired and must not be modified.
 func (s *Store) GetObject(key string) (obj any, ok bool) {
-	st := s.stripe()
-	if obj = s.find(st, key); obj == nil {
-		st.misses.Add(1)
-		return nil, false
+	// What find does, without a frame of its own: the look into the engine is as deep as a
+	// goroutine's first stack, and who comes to ask for one key would have to grow his.
+	st, k := s.stripe(), s.index.Key(key)
+	if obj = s.index.Find(k); obj == nil {
+		if obj = s.search(st, key, k); obj == nil {
+			s.miss(st)
+			return nil, false
+		}
 	}
-	st.hits.Add(1)
+	s.hit(st)
 	return public(obj), true
 }
 
@@ -39,16 +45,26 @@ func (s *Store) PeekObject(key string) (obj any, ok bool) {
 		return nil, false
 	}
 	defer st.leave()
-	if obj, ok = s.findRecent(s.shardOf(k), key, notLooked); !ok {
+	if obj = s.findRecent(s.shardOf(k), key, k, notLooked); obj == nil {
 		return nil, false
 	}
 	return public(obj), true
 }
 
-// public returns obj as callers see it.
+// foreign is an object that has no header, or one that is in use elsewhere, as the
+// store holds it.
+type foreign struct {
+	index.Header
+	obj any
+}
+
+// public returns an object of the store as callers see it.
 func public(obj any) any {
-	if e, is := obj.(*entry); is {
-		return &e.Entry
+	switch o := obj.(type) {
+	case *entry:
+		return &o.Entry
+	case *foreign:
+		return o.obj
 	}
 	return obj
 }
@@ -64,8 +80,32 @@ func (s *Store) SetObject(key string, obj any, cost int64, expires time.Time) er
 	if !expires.IsZero() && !time.Now().Before(expires) {
 		return s.del(op, key)
 	}
-	_, err := s.put(op, key, obj, min(max(cost, 0), s.size.maxEntry)+overhead(key), nil)
+	_, err := s.put(op, key, obj, s.objectCost(key, obj, cost), nil)
 	return err
+}
+
+// FillObject implements store.ObjectFiller.
+func (s *Store) FillObject(key string, obj any, cost int64, _ time.Time, keep func(old any) bool) (stored bool, err error) {
+	const op = "fillobject"
+	if err := checkObject(op, key, obj); err != nil {
+		return false, err
+	}
+	return s.put(op, key, obj, s.objectCost(key, obj, cost), func(sh *shard, k index.Key) bool {
+		old := s.index.Peek(k)
+		if old == nil {
+			old = s.peek(sh, key, k)
+		}
+		return old == nil || !keep(public(old))
+	})
+}
+
+// objectCost is what obj takes in all, where its owner says that it takes cost.
+func (s *Store) objectCost(key string, obj any, cost int64) int64 {
+	cost = min(max(cost, 0), s.size.maxEntry) + overhead(key)
+	if _, ok := obj.(index.Object); !ok {
+		cost += int64(unsafe.Sizeof(foreign{}))
+	}
+	return cost
 }
 
 func checkObject(op, key string, obj any) error {

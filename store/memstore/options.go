@@ -27,8 +27,9 @@ type Options struct {
 
 	// OnEvict is called with each object that is dropped for room or was not
 	// admitted, not for those that are deleted, replaced or cleared. An entry
-	// comes as a *store.Entry. It runs on the engine's goroutine: it must be
-	// quick, and must not use the store, or both may wait for ever.
+	// comes as a *store.Entry. It runs on the engine's goroutine or on that of
+	// somebody who writes: it must be quick, and must not use the store, or both may
+	// wait for ever.
 	OnEvict func(obj any)
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stratacache/strata/internal/index"
+
 	"github.com/stratacache/strata/store"
 )
 
@@ -62,8 +64,10 @@ func (s *Store) keys(prefix string) (keys map[string]struct{}, ok bool) {
 		}
 		sh.rw.RUnlock()
 	}
-	s.cache.IterValues(func(obj any) (stop bool) {
-		add(obj)
+	s.cache.IterValues(func(c *index.Cell) (stop bool) {
+		if obj := c.Held(); obj != nil {
+			add(obj)
+		}
 		return false
 	})
 	return keys, true
@@ -71,10 +75,10 @@ func (s *Store) keys(prefix string) (keys map[string]struct{}, ok bool) {
 
 // keyOf returns the key of an object that knows it, or "".
 func keyOf(obj any) string {
-	switch o := obj.(type) {
-	case *entry:
-		return o.key
-	case Keyed:
+	if e, ok := obj.(*entry); ok {
+		return e.key
+	}
+	if o, ok := public(obj).(Keyed); ok {
 		return o.CacheKey()
 	}
 	return ""

@@ -36,8 +36,8 @@ func (s *Store) measure(st *store.Stats) {
 			return
 		}
 		s.land(sh)
-		for key := range sh.slots {
-			if !s.holds(key) {
+		for _, sl := range sh.slots {
+			if c := sl.header.Cell(); c == nil || c.Gone() {
 				entries++
 			}
 		}

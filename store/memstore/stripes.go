@@ -36,22 +36,51 @@ func (s *Store) stripe() *stripe {
 // otherwise the caller calls leave, and takes no shard's write lock before that:
 // Close holds them while it waits.
 func (s *Store) enter(st *stripe) bool {
-	n := st.begun.Add(1)
+	st.begun.Add(1)
 	if s.closed.Load() {
 		st.leave()
 		return false
-	}
-	if n%askedEvery == 0 && s.asked.Add(askedEvery) >= s.size.counters {
-		s.asked.Store(0)
-		s.index.NextPeriod()
 	}
 	return true
 }
 
 func (st *stripe) leave() { st.ended.Add(1) }
 
-// askedEvery is how many reads of a stripe are added to Store.asked at once.
-const askedEvery = 64
+// hit and miss count a read.
+func (s *Store) hit(st *stripe) {
+	if n, ticks := st.hits.Add(1), s.ticks.Load(); n&(ticks-1) == 0 {
+		s.tick(ticks)
+	}
+}
+
+func (s *Store) miss(st *stripe) {
+	if n, ticks := st.misses.Add(1), s.ticks.Load(); n&(ticks-1) == 0 {
+		s.tick(ticks)
+	}
+}
+
+const (
+	// epochReads is how many reads of each entry, on average, make an epoch.
+	epochReads = 2
+	// maxTicks is a power of two, and ticksPerEpoch into how many parts a short epoch is
+	// divided: a store of a few large entries goes by reads that are counted in ones.
+	maxTicks      = 64
+	ticksPerEpoch = 32
+)
+
+// ticksFor is how many reads of a stripe are counted at once in a store of so many
+// entries.
+func ticksFor(entries int64) uint64 {
+	return uint64(min(pow2(max(entries, 1)*epochReads/ticksPerEpoch), maxTicks))
+}
+
+// tick counts reads, and begins an epoch when there were enough of them.
+func (s *Store) tick(reads uint64) {
+	if s.reads.Add(int64(reads)) >= epochReads*s.live.Load() {
+		s.reads.Store(0)
+		s.index.NextEpoch()
+	}
+}
 
 // waitReaders returns once no read is under way that began before closed was
 // set. Ends never outrun beginnings, so that if the ends, counted first, equal

@@ -8,8 +8,9 @@ import (
 )
 
 // The window has at most maxShards shards of maxShardItems slots. Between two
-// waits a shard sends the engine fewer than two items per slot, so that the
-// engine's queue of 32,768, which drops what does not fit, never fills.
+// waits a shard sends the engine fewer than three items per slot, removals of idle
+// entries included, so that the engine's queue of 32,768, which drops what does not
+// fit, never fills.
 const (
 	maxShards     = 16
 	maxShardItems = 256
@@ -46,25 +47,26 @@ type shard struct {
 // slot is an entry of the window, in a list by age of its last write.
 type slot struct {
 	key        string
+	hash       uint64 // of key
 	obj        any
 	cost       int64
 	large      bool          // its cost is taken from the engine's budget
-	held       bool          // the engine held the key when this was written, and got it too
-	header     *index.Header // what has come of obj in the engine; nil: that has to be asked
+	header     *index.Header // of obj; where the engine was given it, it has a cell
 	flying     bool          // in shard.flight
 	prev, next *slot
 }
 
-// get looks key up in the window. The caller holds mu or rw.
-func (sh *shard) get(key string) (any, bool) {
+// get looks key up in the window, and returns nil if it is not there. The caller holds
+// mu or rw.
+func (sh *shard) get(key string) (obj any) {
 	if sl := sh.slots[key]; sl != nil {
-		return sl.obj, true
+		return sl.obj
 	}
-	return nil, false
+	return nil
 }
 
-// put makes obj the newest entry of the window.
-func (sh *shard) put(key string, obj any, cost int64) *slot {
+// put makes h's object the newest entry of the window.
+func (sh *shard) put(key string, hash uint64, h *index.Header, cost int64) *slot {
 	sl := sh.slots[key]
 	if sl != nil {
 		sh.unlink(sl)
@@ -76,7 +78,7 @@ func (sh *shard) put(key string, obj any, cost int64) *slot {
 		}
 		sh.slots[key] = sl
 	}
-	*sl = slot{key: key, obj: obj, cost: cost, prev: sh.newest}
+	*sl = slot{key: key, hash: hash, obj: h.Object(), header: h, cost: cost, prev: sh.newest}
 	if sh.newest != nil {
 		sh.newest.next = sl
 	} else {
