@@ -20,6 +20,7 @@ const (
 
 // lookup is the read of one key in a batch.
 type lookup struct {
+	at      int // place among the caller's keys
 	key     string
 	plain   bool
 	grace   time.Duration
@@ -34,27 +35,39 @@ type lookup struct {
 // node go in one pipeline.
 func (s *Store) GetMany(ctx context.Context, keys []string) (map[string]store.Entry, error) {
 	found := make(map[string]store.Entry, len(keys))
-	if err := s.check(ctx, "get"); err != nil {
-		return found, err
-	}
-	var failed *store.BatchError
-	for chunk := range slices.Chunk(keys, batchKeys) {
-		failed = s.getChunk(ctx, chunk, found, failed)
-	}
-	return found, failed.ErrOrNil()
+	err := s.getEach(ctx, keys, func(i int, e store.Entry) { found[keys[i]] = e })
+	return found, err
 }
 
-// getChunk reads keys into found and adds what failed to failed.
-func (s *Store) getChunk(ctx context.Context, keys []string, found map[string]store.Entry, failed *store.BatchError) *store.BatchError {
+// GetEach is GetMany with the entry of keys[i] in answers[i].
+func (s *Store) GetEach(ctx context.Context, keys []string, answers []store.Answer) error {
+	return s.getEach(ctx, keys, func(i int, e store.Entry) { answers[i] = store.Answer{Entry: e, Found: true} })
+}
+
+// getEach reads keys, and calls found with what is there.
+func (s *Store) getEach(ctx context.Context, keys []string, found func(i int, e store.Entry)) error {
+	if err := s.check(ctx, "get"); err != nil {
+		return err
+	}
+	var failed *store.BatchError
+	for first := 0; first < len(keys); first += batchKeys {
+		failed = s.getChunk(ctx, keys[first:min(first+batchKeys, len(keys))], first, found, failed)
+	}
+	return failed.ErrOrNil()
+}
+
+// getChunk reads keys, the first of which is the caller's first-th, and adds what
+// failed to failed.
+func (s *Store) getChunk(ctx context.Context, keys []string, first int, found func(i int, e store.Entry), failed *store.BatchError) *store.BatchError {
 	const op = "get"
 	lookups := make([]lookup, 0, len(keys))
-	for _, key := range keys {
+	for i, key := range keys {
 		if err := s.checkKey(ctx, op, key); err != nil {
 			failed = failed.Add(key, err)
 			continue
 		}
 		plain, grace := s.wire(key)
-		lookups = append(lookups, lookup{key: key, plain: plain, grace: grace, withTTL: plain})
+		lookups = append(lookups, lookup{at: first + i, key: key, plain: plain, grace: grace, withTTL: plain})
 	}
 	for len(lookups) > 0 {
 		sent := time.Now()
@@ -64,12 +77,12 @@ func (s *Store) getChunk(ctx context.Context, keys []string, found map[string]st
 		for i := range lookups {
 			l := &lookups[i]
 			if l.err == nil && !l.withTTL && !framed(l.value, l.plain) {
-				foreign = append(foreign, lookup{key: l.key, plain: l.plain, grace: l.grace, withTTL: true})
+				foreign = append(foreign, lookup{at: l.at, key: l.key, plain: l.plain, grace: l.grace, withTTL: true})
 				continue
 			}
 			e, err := s.settle(ctx, l, sent, now)
 			if err == nil {
-				found[l.key] = e
+				found(l.at, e)
 			} else if !errors.Is(err, store.ErrNotFound) {
 				failed = failed.Add(l.key, err)
 			}

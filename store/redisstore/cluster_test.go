@@ -31,6 +31,7 @@ func TestCluster(t *testing.T) {
 		storetest.Run(t, func(t testing.TB) store.Store { return clustered(t, c, Options{}) }, &storetest.Options{Rounds: 20, DeadlineSlack: arrival})
 	})
 	t.Run("Batches", func(t *testing.T) { testClusterBatches(t, c) })
+	t.Run("LeasedWrites", func(t *testing.T) { testBreakLeases(t, clustered(t, c, Options{})) })
 	t.Run("Reshard", func(t *testing.T) { testReshard(t, c) })
 	t.Run("Tombstones", func(t *testing.T) { testTombstonesInCluster(t, c) })
 	t.Run("NodeDown", func(t *testing.T) { testNodeDown(t, c) })
@@ -153,18 +154,24 @@ func testNodeDown(t *testing.T, c *redistest.Cluster) {
 	redistest.Eventually(t, 30*time.Second, "the cluster is down", func() bool {
 		return strings.Contains(fmt.Sprint(c.Nodes[0].Do(t, "CLUSTER", "INFO")), "cluster_state:fail")
 	})
-	bound, cancel = context.WithTimeout(ctx, 5*time.Second)
+	bound, cancel = context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	for _, key := range keys[:6] {
+	down := 0
+	for _, key := range keys[:12] { // the keys of nodes that live are refused too
 		_, err := s.Get(bound, key)
 		isTyped(t, key, err)
+		if err != nil && strings.Contains(err.Error(), "CLUSTERDOWN") {
+			down++
+		}
+	}
+	if down == 0 {
+		t.Error("no call was refused with CLUSTERDOWN")
 	}
 }
 
-// A failover under writes: errors for a while, then everything goes on, and no
-// read gives a value that was never written.
-func TestSentinelFailover(t *testing.T) {
-	t.Parallel()
+// watched is a store on a master that a Sentinel watches.
+func watched(t *testing.T) (*redistest.Sentinel, *Store) {
+	t.Helper()
 	g := redistest.StartSentinel(t)
 	s, err := Connect(&Config{
 		Addrs: []string{g.Addr}, MasterName: redistest.MasterName, ReadTimeout: 300 * time.Millisecond,
@@ -172,7 +179,15 @@ func TestSentinelFailover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = s.Close() }()
+	t.Cleanup(func() { _ = s.Close() })
+	return g, s
+}
+
+// A failover under writes: errors for a while, then everything goes on, and no
+// read gives a value that was never written.
+func TestSentinelFailover(t *testing.T) {
+	t.Parallel()
+	g, s := watched(t)
 	mustSet(t, s, "kept", store.Entry{Value: []byte("v"), Version: 1})
 	redistest.Eventually(t, 10*time.Second, "the write is replicated", func() bool {
 		n, ok := g.Replica.Do(t, "EXISTS", "f:kept").(int64)

@@ -48,6 +48,8 @@ func TestBadURLsAreRefusedWithoutQuotingThem(t *testing.T) {
 		"redis://:" + guarded + "%zz@cache":              "malformed",
 		"redis://:" + guarded + "/x#y@cache":             "malformed",
 		"redis://:" + guarded + "@cache/db":              "database",
+		"redis://:" + guarded + "/x@cache":               "percent-encoded",
+		"redis+sentinel://:" + guarded + "/x@cache/m/1":  "percent-encoded",
 		"redis://:" + guarded + "@cache?pool=1":          `"pool"`,
 		"redis://:" + guarded + "@cache?db=one":          "db",
 		"redis://:" + guarded + "@cache?pool_timeout=9":  "pool_timeout",

@@ -32,6 +32,12 @@
 // write; over a plain key it stores only where there is nothing. Set is
 // unconditional unless Options.NewestWins.
 //
+// # Other processes, and other programs
+//
+// [Store.Feed] tells the chains of several processes of each other's writes, over a
+// Stream. [Store.TrackingFeed] also tells them of what any other program does to a key,
+// and of expiry and eviction, by Redis's client tracking.
+//
 // # Failures
 //
 // Every call returns soon after its context ends, also when it is cancelled while

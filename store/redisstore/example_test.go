@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/stratacache/strata/chain"
 	"github.com/stratacache/strata/store"
 	"github.com/stratacache/strata/store/redisstore"
 )
@@ -68,6 +69,24 @@ func ExampleConnect() {
 		log.Fatal(err)
 	}
 	defer func() { _ = tier.Close() }()
+}
+
+// Processes that tell each other of their writes, and hear of those of other programs: of
+// what a Python worker sets or deletes under "bot:". Nothing is sent before the chain
+// follows the feed.
+func ExampleStore_TrackingFeed() {
+	tier, err := redisstore.Open("redis://localhost:6379", &redisstore.Options{Prefix: "bot:"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = tier.Close() }()
+	feed, err := tier.TrackingFeed(nil)
+	if err != nil {
+		log.Fatal(err) // a Ring, say
+	}
+	options := &chain.Options{Feed: feed} // where the server is too old, OnError and Logger say so
+	fmt.Println(tier, options.Feed != nil)
+	// Output: redisstore(redis, prefix "bot:") true
 }
 
 func ExampleParseURL() {

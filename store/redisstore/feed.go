@@ -1,13 +1,13 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +33,10 @@ type FeedOptions struct {
 // feedCount is the most entries of one read.
 const feedCount = 1024
 
+// feedPatience is how long after Block the answer to a read may come. (go-redis
+// itself would wait for ten seconds.)
+const feedPatience = DefaultIOTimeout
+
 // feedPrefix begins the stream's key. The store's prefix comes after it, so that
 // Clear does not take the stream away under those who follow it.
 const feedPrefix = "__strata:feed:"
@@ -49,8 +53,9 @@ const (
 
 // Feed is a store.Feed on a Redis Stream: one entry a change, with origin, kind,
 // key and version, bounded by MAXLEN. Entries that were trimmed before they were
-// read, and a stream that was lost, are noticed and reported as News.Missed. It
-// is safe for concurrent use.
+// read, and a stream that was lost, or went back to an earlier state, are noticed and
+// reported as News.Missed, in a Cluster at the latest after FeedOptions.Probe. It is safe for
+// concurrent use.
 type Feed struct {
 	s      *Store
 	opts   FeedOptions
@@ -58,6 +63,10 @@ type Feed struct {
 	origin string
 	last   atomic.Pointer[streamID] // of the newest entry that this process published
 	sent   atomic.Int64             // when, Unix nanoseconds
+	// server is the process of Redis that has the stream in a Cluster, as far as is known,
+	// and checked when that was last asked for, Unix nanoseconds.
+	server  atomic.Pointer[string]
+	checked atomic.Int64
 }
 
 var _ store.Feed = (*Feed)(nil)
@@ -126,18 +135,20 @@ func (f *Feed) published(id string) error {
 
 // Follow implements store.Feed. The cursor is the id of the last entry read.
 func (f *Feed) Follow(ctx context.Context, cursor string, fn func(store.News)) error {
-	at, missed, behind, err := f.position(ctx, cursor)
+	c, letGo := f.line()
+	defer letGo()
+	at, missed, behind, err := f.position(ctx, c, cursor)
 	if err != nil {
 		return f.s.fail(ctx, "follow", "", err)
 	}
 	fn(store.News{Cursor: at.String(), Missed: missed, Behind: behind})
 	for {
-		news, next, n, err := f.read(ctx, at)
+		news, next, n, err := f.read(ctx, c, at)
 		if err != nil {
 			return f.s.fail(ctx, "follow", "", err)
 		}
 		if n == feedCount { // behind: entries may be trimmed before they are read
-			gone, err := f.trimmed(ctx, at)
+			gone, err := f.trimmed(ctx, c, at)
 			if err != nil {
 				return f.s.fail(ctx, "follow", "", err)
 			}
@@ -153,13 +164,17 @@ func (f *Feed) Follow(ctx context.Context, cursor string, fn func(store.News)) e
 }
 
 // read waits for entries after at. n is how many came, of whatever origin.
-func (f *Feed) read(ctx context.Context, at streamID) (news store.News, next streamID, n int, err error) {
-	streams, err := f.s.client.XRead(ctx, &redis.XReadArgs{
+func (f *Feed) read(ctx context.Context, c redis.Cmdable, at streamID) (news store.News, next streamID, n int, err error) {
+	bounded, cancel := context.WithTimeout(ctx, f.opts.Block+feedPatience)
+	defer cancel()
+	streams, err := c.XRead(bounded, &redis.XReadArgs{
 		Streams: []string{f.stream, at.String()}, Count: feedCount, Block: f.opts.Block,
 	}).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return news, at, 0, ctx.Err()
+	case err != nil && endOf(bounded, err) != nil && ctx.Err() == nil:
+		return news, at, 0, errMute
 	case err != nil:
 		return news, at, 0, err
 	}
@@ -194,17 +209,29 @@ func (f *Feed) change(values map[string]any) (ch store.Change, ok bool) {
 	return store.Change{Kind: store.ChangeKind(kind[0]), Key: text(fieldKey), Version: version}, true
 }
 
-// errSilent ends a Follow whose connection is open but brings nothing.
-var errSilent = errors.New("the stream does not show what was published to it")
+// errSilent ends a Follow whose connection answers but brings nothing, errMute one
+// whose connection does not even answer, and errChanged one that has come to another
+// server, or to one that was started anew.
+var (
+	errSilent  = errors.New("the stream does not show what was published to it")
+	errMute    = errors.New("the server does not answer a read of the stream")
+	errChanged = errors.New("another server has the stream now, or the same was started anew")
+)
 
 // probe makes sure that the connection brings news: what this process published
 // before the last read must have come, and where it publishes nothing, it sends
-// itself a sign of life now and then.
+// itself a sign of life now and then. Where it does not read on one connection (line), it
+// also makes sure that the server is still the same.
 func (f *Feed) probe(ctx context.Context, at streamID, n int) error {
 	last := f.last.Load()
 	since := time.Since(time.Unix(0, f.sent.Load()))
 	if n == 0 && last != nil && at.less(*last) && since > 2*f.opts.Block {
 		return errSilent
+	}
+	if time.Since(time.Unix(0, f.checked.Load())) >= f.opts.Probe {
+		if _, changed, err := f.identify(ctx); changed || err != nil {
+			return cmp.Or(err, errChanged)
+		}
 	}
 	if last != nil && since < f.opts.Probe {
 		return nil
@@ -216,91 +243,12 @@ func (f *Feed) probe(ctx context.Context, at streamID, n int) error {
 	return f.published(id)
 }
 
-// position turns a cursor into the id to read after. It reports whether entries
-// after it are gone, and whether there are any.
-func (f *Feed) position(ctx context.Context, cursor string) (at streamID, missed, behind bool, err error) {
-	info, err := f.info(ctx)
-	if err != nil {
-		return at, false, false, err
-	}
-	if cursor == "" {
-		return info.last, false, false, nil
-	}
-	at, err = parseStreamID(cursor)
-	if err != nil || info.lostAfter(at) { // a damaged cursor, too: start anew
-		return info.last, true, false, nil
-	}
-	return at, false, at.less(info.last), nil
-}
-
 // trimmed reports whether entries after at have been deleted, or the stream is
 // not the one in which at was read.
-func (f *Feed) trimmed(ctx context.Context, at streamID) (bool, error) {
-	info, err := f.info(ctx)
+func (f *Feed) trimmed(ctx context.Context, c redis.Cmdable, at streamID) (bool, error) {
+	info, err := f.info(ctx, c)
 	if err != nil {
 		return false, err
 	}
 	return info.lostAfter(at), nil
-}
-
-// streamInfo is what XINFO STREAM says of a stream that matters here; zero for
-// one that does not exist.
-type streamInfo struct {
-	first, last   streamID // first is that of the oldest entry kept, if any
-	length, added int64    // entries kept, and ever added
-}
-
-// lostAfter reports whether an entry after at may be gone. (Redis tells which
-// entry was deleted last, but not which was trimmed last.)
-func (si streamInfo) lostAfter(at streamID) bool {
-	switch {
-	case si.last.less(at): // another stream, or one restored from an old state
-		return true
-	case si.length == 0:
-		return at.less(si.last)
-	default:
-		return at.less(si.first) && si.added > si.length
-	}
-}
-
-func (f *Feed) info(ctx context.Context) (streamInfo, error) {
-	var si streamInfo
-	x, err := f.s.client.XInfoStream(ctx, f.stream).Result()
-	if err != nil {
-		if strings.Contains(err.Error(), "no such key") {
-			return si, nil
-		}
-		return si, err
-	}
-	if si.last, err = parseStreamID(x.LastGeneratedID); err != nil {
-		return si, err
-	}
-	si.length, si.added = x.Length, x.EntriesAdded
-	if x.Length > 0 {
-		si.first, err = parseStreamID(x.FirstEntry.ID)
-	}
-	return si, err
-}
-
-// streamID is the id of a stream's entry: milliseconds and a counter.
-type streamID struct{ ms, seq uint64 }
-
-func (a streamID) less(b streamID) bool { return a.ms < b.ms || a.ms == b.ms && a.seq < b.seq }
-
-func (a streamID) String() string {
-	return strconv.FormatUint(a.ms, 10) + "-" + strconv.FormatUint(a.seq, 10)
-}
-
-func parseStreamID(s string) (id streamID, err error) {
-	ms, seq, ok := strings.Cut(s, "-")
-	if !ok {
-		return id, fmt.Errorf("stream id %q is not of the form 123-4", s)
-	}
-	if id.ms, err = strconv.ParseUint(ms, 10, 64); err != nil {
-		return id, fmt.Errorf("stream id %q: %w", s, err)
-	}
-	if id.seq, err = strconv.ParseUint(seq, 10, 64); err != nil {
-		return id, fmt.Errorf("stream id %q: %w", s, err)
-	}
-	return id, nil
 }

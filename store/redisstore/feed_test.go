@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -18,6 +19,7 @@ type follower struct {
 	changes []store.Change
 	cursor  string
 	missed  int
+	unheard int
 	behind  bool          // the last news had more to come
 	knew    int           // how many changes had come when for the first time there were no more; -1: not yet
 	heard   chan struct{} // a note for each piece of news
@@ -25,7 +27,7 @@ type follower struct {
 	done    chan error
 }
 
-func follow(t testing.TB, f *Feed, cursor string) *follower {
+func follow(t testing.TB, f store.Feed, cursor string) *follower {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	fo := &follower{knew: -1, stop: cancel, done: make(chan error, 1), heard: make(chan struct{}, 1)}
@@ -33,12 +35,17 @@ func follow(t testing.TB, f *Feed, cursor string) *follower {
 		fo.done <- f.Follow(ctx, cursor, func(n store.News) {
 			fo.mu.Lock()
 			fo.changes = append(fo.changes, n.Changes...)
-			fo.cursor, fo.behind = n.Cursor, n.Behind
+			if n.Cursor != "" {
+				fo.cursor, fo.behind = n.Cursor, n.Behind
+			}
 			if !n.Behind && fo.knew < 0 {
 				fo.knew = len(fo.changes)
 			}
 			if n.Missed {
 				fo.missed++
+			}
+			if n.Unheard {
+				fo.unheard++
 			}
 			fo.mu.Unlock()
 			select {
@@ -86,7 +93,7 @@ func written(i int) store.Change {
 	return store.Change{Kind: store.ChangeWrite, Key: fmt.Sprint("k", i), Version: uint64(i + 1)}
 }
 
-func publish(t testing.TB, f *Feed, changes ...store.Change) {
+func publish(t testing.TB, f store.Feed, changes ...store.Change) {
 	t.Helper()
 	if err := f.Publish(context.Background(), changes); err != nil {
 		t.Fatal(err)
@@ -160,20 +167,27 @@ func TestFeedResumes(t *testing.T) {
 func TestFeedSaysThatThereIsNothingNew(t *testing.T) {
 	t.Parallel()
 	s := prefixed(t, Options{})
-	f := newFeed(t, s, &FeedOptions{Block: 10 * time.Millisecond})
+	f := newFeed(t, s, &FeedOptions{Block: 10 * time.Millisecond, Probe: time.Hour})
 	publish(t, f, written(0))
 	first := follow(t, f, "")
 	first.stop()
 	<-first.done
 	heard := make(chan store.News)
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() {
 		done <- f.Follow(ctx, first.cursor, func(n store.News) { heard <- n })
 	}()
+	timeout := time.After(20 * time.Second)
 	for range 5 {
-		if n := <-heard; n.Behind || n.Missed || n.Cursor == "" || len(n.Changes) > 0 {
-			t.Errorf("news = %+v; want a cursor and nothing else", n)
+		select {
+		case n := <-heard:
+			if n.Behind || n.Missed || n.Cursor == "" || len(n.Changes) > 0 {
+				t.Errorf("news = %+v; want a cursor and nothing else", n)
+			}
+		case <-timeout:
+			cancel()
+			t.Fatal("a process to which nothing is new hears nothing")
 		}
 	}
 	cancel()
@@ -287,6 +301,38 @@ func TestFeedNoticesSilence(t *testing.T) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Error("Follow did not notice that it hears nothing")
+	}
+}
+
+// A connection that is open and brings nothing at all, as through a firewall that has
+// forgotten it, ends the Follow, long before the client itself would give it up; the
+// cursor works on, and nothing that came meanwhile is lost.
+func TestFeedNoticesAConnectionWithoutAnswers(t *testing.T) {
+	t.Parallel()
+	s, proxy := proxied(t, Options{})
+	direct := open(t, Options{Prefix: s.opts.Prefix})
+	f := newFeed(t, s, &FeedOptions{Block: 20 * time.Millisecond, Probe: time.Hour})
+	publish(t, f, written(9)) // a sign of life: it need not send another
+	fo := follow(t, f, "")
+	publish(t, newFeed(t, direct, nil), written(0))
+	fo.until(t, "a change", func() bool { return len(fo.changes) == 1 })
+	up := proxy.Toxic(t, `{"name": "up", "type": "timeout", "stream": "upstream", "attributes": {"timeout": 0}}`)
+	down := proxy.Toxic(t, `{"name": "down", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`)
+	select {
+	case err := <-fo.done:
+		if !errors.Is(err, errMute) {
+			t.Errorf("Follow ended with %v; want %v", err, errMute)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("Follow did not notice that nothing answers")
+	}
+	publish(t, newFeed(t, direct, nil), written(1))
+	up()
+	down()
+	again := follow(t, f, fo.cursor)
+	again.until(t, "what came meanwhile", func() bool { return slices.Contains(again.changes, written(1)) })
+	if again.missed != 0 {
+		t.Error("a gap was reported, and nothing was lost")
 	}
 }
 

@@ -74,13 +74,16 @@ func (s *Store) Fill(ctx context.Context, key string, e store.Entry) (stored boo
 	if err := s.checkKey(ctx, op, key); err != nil {
 		return false, err
 	}
-	v, err := s.encode(key, &e)
+	w := s.newBatch()
+	v, err := s.encodeAt(time.Now(), &w.frames, key, &e)
 	switch {
 	case err == errExpired: //nolint:errorlint // never wrapped
 		return false, nil
 	case err != nil:
 	case v.framed:
-		stored, err = s.compareAndSet(ctx, key, v, fillMode)
+		if stored, err = s.compareAndSet(ctx, w, key, &v, fillMode); err == nil {
+			s.keep(w)
+		}
 	default:
 		stored, err = s.fillPlain(ctx, key, v, e.Version)
 	}
@@ -110,9 +113,15 @@ func (s *Store) setAbsent(ctx context.Context, name string, v wireValue) (bool, 
 }
 
 // compareAndSet writes v if what Redis holds is older, and reports whether it
-// holds v afterwards.
-func (s *Store) compareAndSet(ctx context.Context, key string, v wireValue, mode string) (bool, error) {
-	cmd, err := s.run(ctx, compareAndSetScript, key, compareAndSetArgs(v, time.Now(), mode)...)
+// holds v afterwards. The command lies in w.
+func (s *Store) compareAndSet(ctx context.Context, w *writeBatch, key string, v *wireValue, mode any) (bool, error) {
+	now, name := time.Now(), s.opts.Prefix+key
+	cmd := w.compareAndSet(ctx, "evalsha", compareAndSetScript.digest, name, v, now, mode)
+	done, err := s.calls.Write(ctx, cmd)
+	if done && redis.HasErrorPrefix(err, "NOSCRIPT") {
+		cmd = w.compareAndSet(ctx, "eval", compareAndSetScript.text, name, v, now, mode)
+		_, err = s.calls.Write(ctx, cmd)
+	}
 	if err != nil {
 		return false, err
 	}

@@ -176,10 +176,16 @@ func (s *Store) BreakLease(ctx context.Context, key string) error {
 	if _, err := s.calls.Write(ctx, cmd); err != nil {
 		return s.fail(ctx, op, key, err)
 	}
-	if cmd.Val() > 0 { // its waiters may go on
-		if _, err := s.calls.Write(ctx, redis.NewIntCmd(ctx, "publish", s.channel(), key)); err != nil {
-			return s.fail(ctx, op, key, err)
-		}
+	return s.toldBroken(ctx, key, cmd.Val())
+}
+
+// toldBroken tells those who wait for the lease of key that n leases of it have ended.
+func (s *Store) toldBroken(ctx context.Context, key string, n int64) error {
+	if n == 0 {
+		return nil
+	}
+	if _, err := s.calls.Write(ctx, redis.NewIntCmd(ctx, "publish", s.channel(), key)); err != nil {
+		return s.fail(ctx, "break lease", key, err)
 	}
 	return nil
 }

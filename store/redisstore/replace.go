@@ -93,7 +93,7 @@ func (s *Store) Replace(ctx context.Context, key string, old, e store.Entry) (st
 // replaceFrame is a fill, which compares versions, and where that was refused a
 // comparison with the frame of old: its version is in the future, perhaps.
 func (s *Store) replaceFrame(ctx context.Context, key string, v wireValue, old *store.Entry) (bool, error) {
-	stored, err := s.compareAndSet(ctx, key, v, fillMode)
+	stored, err := s.compareAndSet(ctx, new(writeBatch), key, &v, fillMode)
 	if stored || err != nil {
 		return stored, err
 	}

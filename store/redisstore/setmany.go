@@ -25,8 +25,8 @@ type write struct {
 // its other clients while it runs: half a millisecond.
 const scriptKeys = 64
 
-// writeBatch is what one round trip writes, and the memory that its commands
-// point into. That is used again for a later batch once go-redis has let go of it.
+// writeBatch is what one round trip writes, one value or many, and the memory that its
+// commands point into. That is used again for a later batch once go-redis has let go of it.
 type writeBatch struct {
 	now     time.Time // when the first write was prepared: deadlines count from there
 	size    int       // bytes of values
@@ -71,12 +71,19 @@ func (w *writeBatch) empty() {
 	w.frames.all, w.args.all, w.texts.all = w.frames.all[:0], w.args.all[:0], w.texts.all[:0]
 }
 
-// set is wireValue.setCmd without allocations for most arguments.
+// set is the unconditional write of v.
 func (w *writeBatch) set(ctx context.Context, name string, v *wireValue) *redis.StatusCmd {
 	if v.ttl == 0 {
 		return redis.NewStatusCmd(ctx, append(w.args.take(3)[:0], "set", name, w.text(v))...)
 	}
 	return redis.NewStatusCmd(ctx, append(w.args.take(5)[:0], "set", name, w.text(v), "px", w.ms(v))...)
+}
+
+// compareAndSet is the call of the script for v alone.
+func (w *writeBatch) compareAndSet(ctx context.Context, verb, script, name string, v *wireValue, now time.Time, mode any) *redis.Cmd {
+	cmd := redis.NewCmd(ctx, append(w.args.take(8)[:0], verb, script, 1, name, w.text(v), w.ms(v), now.UnixMicro(), mode)...)
+	cmd.SetFirstKeyPos(3)
+	return cmd
 }
 
 // text returns the value as an argument.
@@ -168,7 +175,7 @@ func (s *Store) prepare(ctx context.Context, w *writeBatch, key string, e *store
 	case v.framed && ordered && e.Version != 0 && s.single:
 		w.share(len(w.writes))
 	case v.framed && ordered && e.Version != 0:
-		cmd = scriptCmd(ctx, "evalsha", compareAndSetScript.digest, name, compareAndSetArgs(v, w.now, setMode))
+		cmd = w.compareAndSet(ctx, "evalsha", compareAndSetScript.digest, name, &v, w.now, setMode)
 	default:
 		cmd = w.set(ctx, name, &v)
 	}
@@ -236,7 +243,7 @@ func (s *Store) send(ctx context.Context, w *writeBatch, failed *store.BatchErro
 			err = x.cmd.Err()
 		}
 		if done && (redis.HasErrorPrefix(err, "NOSCRIPT") || x.refused()) {
-			_, err = s.compareAndSet(ctx, x.key, x.v, setMode)
+			_, err = s.compareAndSet(ctx, w, x.key, &x.v, setMode)
 		}
 		if err != nil {
 			failed = failed.Add(x.key, s.fail(ctx, "set", x.key, err))

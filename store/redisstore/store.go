@@ -18,6 +18,7 @@ import (
 var (
 	_ store.Store        = (*Store)(nil)
 	_ store.BatchGetter  = (*Store)(nil)
+	_ store.EachGetter   = (*Store)(nil)
 	_ store.BatchSetter  = (*Store)(nil)
 	_ store.BatchDeleter = (*Store)(nil)
 	_ store.Filler       = (*Store)(nil)
@@ -149,19 +150,21 @@ func (s *Store) Set(ctx context.Context, key string, e store.Entry) error {
 	if err := s.checkKey(ctx, op, key); err != nil {
 		return err
 	}
-	v, err := s.encode(key, &e)
+	w := s.newBatch()
+	v, err := s.encodeAt(time.Now(), &w.frames, key, &e)
 	switch {
 	case errors.Is(err, errExpired):
 		err = s.remove(ctx, key)
 	case err != nil:
 	case v.framed && s.ordered.Load() && e.Version != 0:
-		_, err = s.compareAndSet(ctx, key, v, setMode)
+		_, err = s.compareAndSet(ctx, w, key, &v, setMode)
 	default:
-		_, err = s.calls.Write(ctx, v.setCmd(ctx, s.opts.Prefix+key))
+		_, err = s.calls.Write(ctx, w.set(ctx, s.opts.Prefix+key, &v))
 	}
 	if err != nil {
 		return s.fail(ctx, op, key, err)
 	}
+	s.keep(w)
 	s.count.sets.Add(1)
 	return nil
 }

@@ -45,6 +45,9 @@ func ParseURL(s string) (*Config, error) {
 		cfg.Password, _ = u.User.Password()
 	}
 	path := strings.TrimPrefix(u.Path, "/")
+	if base != "unix" && strings.Contains(path, "@") { // the end of a password that has a slash
+		return nil, errMalformed
+	}
 	switch {
 	case base == "unix":
 		cfg.Addrs, path = []string{u.Path}, ""
@@ -73,6 +76,9 @@ func ParseURL(s string) (*Config, error) {
 	return cfg, cfg.validate()
 }
 
+var errMalformed = errors.New("redisstore: the URL is malformed " +
+	"(a password with characters such as / ? # @ : must be percent-encoded)")
+
 // splitURL parses what follows the scheme. The list of hosts is taken out first,
 // for net/url allows one host only. Errors of net/url quote the URL, password
 // and all, so they are not passed on.
@@ -89,8 +95,7 @@ func splitURL(rest string) (hosts string, u *url.URL, err error) {
 	}
 	u, err = url.Parse("redis://" + user + "host" + tail)
 	if err != nil || u.Fragment != "" {
-		return "", nil, errors.New("redisstore: the URL is malformed " +
-			"(a password with characters such as / ? # @ : must be percent-encoded)")
+		return "", nil, errMalformed
 	}
 	if _, err := url.ParseQuery(u.RawQuery); err != nil {
 		return "", nil, errors.New("redisstore: the parameters of the URL are malformed")

@@ -1,13 +1,10 @@
 package redisstore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
 	"unsafe"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/stratacache/strata/internal/frame"
 	"github.com/stratacache/strata/store"
@@ -61,14 +58,6 @@ func (s *Store) checkSize(n int) error {
 		return fmt.Errorf("%w: %d bytes on the wire, at most %d are allowed", store.ErrTooLarge, n, s.opts.MaxValue)
 	}
 	return nil
-}
-
-// setCmd is the unconditional write of v.
-func (v *wireValue) setCmd(ctx context.Context, name string) *redis.StatusCmd {
-	if v.ttl == 0 {
-		return redis.NewStatusCmd(ctx, "set", name, v.bytes)
-	}
-	return redis.NewStatusCmd(ctx, "set", name, v.bytes, "px", v.ttl.Milliseconds())
 }
 
 // framed reports whether b is to be decoded as a frame. Under a key that is not
