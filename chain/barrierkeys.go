@@ -85,6 +85,9 @@ func (c *Chain) covered(ctx context.Context, version uint64, tags []string) bool
 
 // learn takes over the barriers of tags, and that of Clear, from the tiers.
 func (c *Chain) learn(ctx context.Context, tags []string) {
+	if len(tags) == 0 {
+		return
+	}
 	b := &c.barriers
 	keys := b.unknown(tags, time.Now())
 	if len(keys) == 0 {
@@ -96,18 +99,15 @@ func (c *Chain) learn(ctx context.Context, tags []string) {
 		if t.sink != nil {
 			continue
 		}
-		var entries map[string]store.Entry
-		err := t.call(ctx, &t.reads, func(ctx context.Context) (err error) {
-			entries, err = store.GetMany(ctx, t.Store, keys)
-			return err
-		})
+		// As a caller who must not be held: who leaves says nothing about the tier.
+		answers, err := t.getEach(ctx, keys, true, nil)
 		heard = heard && (err == nil || refuses(err))
-		if err != nil && isFault(err) {
+		if err != nil && isFault(err) && !over(ctx) {
 			c.report(tierError("get", t.Name, keys[0], err))
 		}
-		for key, e := range entries {
-			if len(e.Value) == 8 {
-				found[key] = max(found[key], binary.BigEndian.Uint64(e.Value))
+		for i, a := range answers {
+			if a.Found && len(a.Entry.Value) == 8 {
+				found[keys[i]] = max(found[keys[i]], binary.BigEndian.Uint64(a.Entry.Value))
 			}
 		}
 	}

@@ -29,3 +29,24 @@ func TestStringsAreEncodedWithoutACopy(t *testing.T) {
 		t.Errorf("a number: borrowed %q", b)
 	}
 }
+
+// A string that a tier had is not copied either, under its own codec.
+func TestStringsAreDecodedWithoutACopy(t *testing.T) {
+	text, err := marshal.Text[string]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, data := &codecOf[string]{Codec: text, name: "text", plain: true}, []byte("value")
+	if v, ok := plain.lend(data); !ok || v != "value" || unsafe.StringData(v) != unsafe.SliceData(data) {
+		t.Errorf("lend: %q, %v; want the bytes themselves", v, ok)
+	}
+	if v, ok := plain.lend([]byte{}); ok {
+		t.Errorf("an empty value: lent %q", v)
+	}
+	if v, ok := (&codecOf[string]{Codec: text, name: "text+zstd"}).lend(data); ok {
+		t.Errorf("another codec: lent %q", v)
+	}
+	if v, ok := (&codecOf[int]{plain: true}).lend(data); ok {
+		t.Errorf("a number: lent %d", v)
+	}
+}

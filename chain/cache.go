@@ -235,7 +235,7 @@ func (c *Cache[V]) object(p *plan, v V, l life, now int64, e *store.Entry, load 
 	case len(e.Value) > 0:
 		o.cost = c.size + int64(len(e.Value))
 	default:
-		o.cost = c.size + sizeOf(v)
+		o.cost = c.size + sizeOf(&o.value)
 	}
 	return o
 }

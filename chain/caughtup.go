@@ -97,26 +97,21 @@ func (q *queue) catchUp(stop <-chan struct{}) {
 		return
 	}
 	d := q.t.memoryOfDeletes()
-	if n.upToDate(d) || !q.pendingFor(d) {
+	if n.upToDate(d) || n.vain.Load() || !q.pendingFor(d) {
 		return
 	}
-	n.mu.Lock()
-	vain := n.vain
-	n.mu.Unlock()
-	if !vain && !n.await(d, false, stop) {
-		n.mu.Lock()
-		n.vain = true
-		n.mu.Unlock()
+	if !n.await(d, false, stop) {
+		n.vain.Store(true)
 	}
 }
 
-// pendingFor reports whether a slot has been there for d.
+// pendingFor reports whether what a slot holds was written d ago or before.
 func (q *queue) pendingFor(d time.Duration) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	before := time.Now().Add(-d).UnixNano()
-	for _, l := range []*slotList{&q.ready, &q.deferred} {
-		if l.first != nil && l.first.at <= before {
+	for _, s := range q.slots {
+		if s.at <= before {
 			return true
 		}
 	}

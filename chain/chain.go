@@ -44,7 +44,8 @@ type Chain struct {
 	ledger   *ledger // nil without a journal
 	keeps    bool    // set by tests only, which must notice
 	absent   *absences
-	notices  *notices // nil without a feed
+	notices  *notices    // nil without a feed
+	known    []knownKeys // by stripe; nil without a feed
 
 	doubt      atomic.Uint64 // what was held before this version is suspect
 	doubtEpoch atomic.Uint64
@@ -185,6 +186,7 @@ func (c *Chain) start() {
 	c.loading = make(chan struct{}, c.opts.MaxLoads)
 	c.filler = newFiller(c)
 	c.observeEvictions()
+	c.remembersWrites()
 	c.startFeed()
 	for _, t := range c.bytes {
 		c.loops.Go(func() { t.queue.run(c.stop) })

@@ -66,6 +66,15 @@ func (k *codecOf[V]) borrow(v V) ([]byte, bool) {
 	return unsafe.Slice(unsafe.StringData(s), len(s)), true
 }
 
+// lend is borrow the other way: a string that is the bytes of an entry's value.
+func (k *codecOf[V]) lend(data []byte) (v V, ok bool) {
+	if s, is := any(&v).(*string); is && k.plain && len(data) > 0 {
+		*s = unsafe.String(unsafe.SliceData(data), len(data))
+		return v, true
+	}
+	return v, false
+}
+
 // isPlain reports whether V is a number, a bool or a string without methods.
 func isPlain[V any]() bool {
 	var v V
@@ -179,6 +188,9 @@ func (c *Cache[V]) decode(p *plan, key string, e *store.Entry) (v V, err error) 
 		if e.Codec != k.name {
 			return v, fmt.Errorf("strata: stored as %s, wanted %s", e.Codec, k.name)
 		}
+	}
+	if v, ok := k.lend(e.Value); ok {
+		return v, nil
 	}
 	return marshal.Decode(k.Codec, key, e.Value)
 }

@@ -62,10 +62,13 @@ func erasedBy(version uint64, deleted bool) uint64 {
 // millisecond in which the load began.
 func (t *tier) aged(e store.Entry, p *promotion) store.Entry {
 	if t.Shared && e.Version == p.stamp {
-		e.Version -= e.Version % clock.Millisecond
+		e.Version = loadedAs(e.Version)
 	}
 	return e
 }
+
+// loadedAs is the version, in a shared tier, of what was loaded under the given one.
+func loadedAs(version uint64) uint64 { return version - version%clock.Millisecond }
 
 // remembers reports whether the tier still remembers every delete since stamp. A
 // fill of what was read or loaded earlier could undo one of another process.

@@ -1,16 +1,5 @@
 package chain
 
-import (
-	"context"
-	"time"
-)
-
-// WithLazyDeadline returns the context that a call of a tier has, and its end.
-func WithLazyDeadline(ctx context.Context, at time.Time) (context.Context, context.CancelFunc) {
-	d := &lazyDeadline{Context: ctx, at: at}
-	return d, d.cancel
-}
-
 // BreakFences plants a bug in c: fills and walks do not notice writes.
 func BreakFences(c *Chain) { c.fences.broken = true }
 

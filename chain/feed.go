@@ -24,13 +24,13 @@ type notices struct {
 	hurry   chan struct{} // somebody waits for what is queued
 	cursor  string
 	failed  bool          // Follow has, since the process last knew everything
-	vain    bool          // a flush has waited for that, and in vain
 	tidings chan struct{} // closed when heard or failed is set; nil while nobody waits
 
-	published, applied, missed, failures counter
+	published, applied, touched, missed, unheard, losses, failures counter
 	// heard is when all that others had published was last known here, Unix
 	// nanoseconds; 0: it is not known.
 	heard atomic.Int64
+	vain  atomic.Bool // a flush has waited for that, and in vain
 }
 
 // FeedStats are the counters of a chain's Feed.
@@ -39,14 +39,17 @@ type FeedStats struct {
 	Pending   int    // changes of this process that are yet to be published
 	Published uint64 // changes that were
 	Applied   uint64 // changes of other processes that were carried out here
+	Touched   uint64 // changes that the shared tier told of, by whomever they were made; this process's own are among them
 	Missed    uint64 // times that all this process held became suspect; the first is when it begins to follow
+	Unheard   uint64 // times that what it held in memory did, since the shared tier may have told of changes in vain
+	Lost      uint64 // entries of a shared tier that were older than a write known here, and were not taken for an answer
 	Failures  uint64 // failed calls of Publish and Follow
 }
 
 func (n *notices) stats() FeedStats {
 	return FeedStats{
 		Following: n.heard.Load() != 0, Pending: n.pending(), Published: n.published.load(), Applied: n.applied.load(),
-		Missed: n.missed.load(), Failures: n.failures.load(),
+		Touched: n.touched.load(), Missed: n.missed.load(), Unheard: n.unheard.load(), Lost: n.losses.load(), Failures: n.failures.load(),
 	}
 }
 
@@ -191,7 +194,16 @@ func (n *notices) apply(news store.News) {
 		n.missed.add(1)
 		n.c.suspect()
 	}
+	if news.Unheard {
+		n.unheard.add(1)
+		n.c.anyTouched()
+	}
+	var touched []string
 	for _, ch := range news.Changes {
+		if ch.Kind == store.ChangeTouch {
+			touched = append(touched, ch.Key)
+			continue
+		}
 		n.applied.add(1)
 		n.c.hlc.Observe(ch.Version)
 		switch ch.Kind {
@@ -205,6 +217,11 @@ func (n *notices) apply(news store.News) {
 			n.c.suspect()
 		}
 	}
+	n.touched.add(uint64(len(touched)))
+	n.c.touched(touched)
+	if news.Cursor == "" {
+		return
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cursor = news.Cursor
@@ -213,7 +230,8 @@ func (n *notices) apply(news store.News) {
 		return
 	}
 	n.heard.Store(time.Now().UnixNano())
-	n.failed, n.vain = false, false
+	n.failed = false
+	n.vain.Store(false)
 	wakeAll(&n.tidings)
 }
 

@@ -138,8 +138,9 @@ func (p *port) Follow(ctx context.Context, cursor string, f func(store.News)) er
 // disk, and a tier that all share.
 type process struct {
 	*chain.Cache[string]
-	port *port
-	disk *mapStore
+	port   *port
+	memory *objectStore
+	disk   *mapStore
 }
 
 // shared is a tier that does not close with one process.
@@ -155,12 +156,13 @@ func startProcess(t *testing.T, w *wire, origin int, redis *mapStore, disk *mapS
 // start is startProcess at a port that is there.
 func (p *port) start(t *testing.T, redis, disk *mapStore) process {
 	t.Helper()
+	memory := newObjects(1000)
 	c := newChain(t, []chain.Tier{
-		{Name: "memory", Store: newObjects(1000)},
+		{Name: "memory", Store: memory},
 		{Name: "redis", Store: shared{redis}, Shared: true},
 		{Name: "disk", Store: shared{disk}},
 	}, "", &chain.Options{Feed: p})
-	return process{Cache: chain.NewCache[string](c, nil), port: p, disk: disk}
+	return process{Cache: chain.NewCache[string](c, nil), port: p, memory: memory, disk: disk}
 }
 
 func (p process) want(t *testing.T, key, want string) {

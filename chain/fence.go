@@ -18,8 +18,11 @@ const stripes = 4096
 // A write raises its fence when it begins, when it holds the key's lock, and when
 // it reaches memory, each time with a fresh stamp: a read that starts in between
 // may find the old value in one tier and another reader the new one in the next.
-// For the same reason nothing is filled into memory while a write is busy: what
-// memory holds then is from before the write, or is nothing.
+// For the same reason nothing is filled into memory while a write is at work: what
+// memory holds then is from before the write, or is nothing. What was turned away
+// meanwhile goes into no tier afterwards, or it would come to light once something
+// later has been seen. A write that still waits for the key's lock has changed
+// nothing, and turns nothing away that began after it.
 type fences struct {
 	seed    maphash.Seed
 	stripes [stripes]stripe
@@ -30,22 +33,16 @@ type stripe struct {
 	mu   sync.Mutex
 	at   uint64 // nothing that was read before this stamp may land
 	fill uint64 // version of the process when something last went into memory, but by a flush
-	busy int    // writes that ask tiers before they settle
+	busy int    // writes that ask tiers before they settle, from their begin on
+	work int    // those of them that hold the key's lock, and have not settled
 }
 
 func (f *fences) of(key string) *stripe {
 	return &f.stripes[maphash.String(f.seed, key)%stripes]
 }
 
-// raise drops all fills of key that began before version.
-func (f *fences) raise(key string, version uint64) {
-	s := f.of(key)
-	s.mu.Lock()
-	s.at = max(s.at, version)
-	s.mu.Unlock()
-}
-
-// begin is raise for a write that will ask tiers; end must follow.
+// begin drops all fills of key that began before version, the one of a write that will
+// ask tiers; end must follow.
 func (f *fences) begin(key string, version uint64) {
 	s := f.of(key)
 	s.mu.Lock()
@@ -60,6 +57,15 @@ func (f *fences) end(key string) {
 	s.mu.Lock()
 	s.busy--
 	s.mu.Unlock()
+}
+
+// settled says that an operation is not at work any more. The stripe's lock is held
+// since its fence was raised: nothing that was kept from memory until now may land later.
+func (s *stripe) settled(o *operation) {
+	if o.atWork {
+		o.atWork = false
+		s.work--
+	}
 }
 
 // open reports whether a fill that began at stamp may still land. The answer

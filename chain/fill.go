@@ -20,29 +20,42 @@ func (c *Chain) fillMemory(p *plan, key string, obj held, stamp uint64) bool {
 	s := c.fences.of(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if (s.at > stamp || s.busy > 0) && !c.fences.broken {
+	if (s.at > stamp || s.work > 0) && !c.fences.broken {
 		c.counts.fenced.add(1)
 		return false
 	}
-	if old, ok := c.memory.peek(key); ok {
-		if h, ok := old.(held); ok && c.outranks(h, obj) {
+	keep := func(old any) bool {
+		h, ok := old.(held)
+		return ok && c.outranks(h, obj)
+	}
+	if f := c.memory.filler; f != nil {
+		s.fill = c.hlc.Last()
+		stored, err := f.FillObject(key, obj, obj.size(), clock.FromNanos(obj.deadlines().expires), keep)
+		if err != nil {
+			c.memory.refused(c, key, err)
+		}
+		if !stored {
 			return false
 		}
-	}
-	s.fill = c.hlc.Last()
-	if !c.memory.put(c, key, obj) {
-		return false
+	} else {
+		if old, ok := c.memory.peek(key); ok && keep(old) {
+			return false
+		}
+		s.fill = c.hlc.Last()
+		if !c.memory.put(c, key, obj) {
+			return false
+		}
 	}
 	c.countFill(c.memory, key)
 	return true
 }
 
 // outranks reports whether memory's old object is to stay although obj was found.
-// A later version stays unless it has expired. A value that nobody stamped, as
+// A later version stays unless it has expired, or is suspect. A value that nobody stamped, as
 // other programs write them, gives way to a later version that is still fresh
 // only: no write of ours has come since it was found.
 func (c *Chain) outranks(old, obj held) bool {
-	if old.isRetired() || old.ver() <= obj.ver() || !c.valid(0, old.ver(), old.labels()) {
+	if old.isRetired() || old.ver() <= obj.ver() || old.since() < c.doubtEpoch.Load() || !c.valid(0, old.ver(), old.labels()) {
 		return false
 	}
 	l := old.deadlines()
@@ -58,14 +71,19 @@ func (c *Chain) outranks(old, obj held) bool {
 func (t *tier) put(c *Chain, key string, obj held) bool {
 	l := obj.deadlines()
 	err := t.objects.SetObject(key, obj, obj.size(), clock.FromNanos(l.expires))
-	if err == nil {
-		return true
+	if err != nil {
+		t.refused(c, key, err)
 	}
+	return err == nil
+}
+
+// refused sees to it that memory, which did not take an object of key, holds no older one
+// either.
+func (t *tier) refused(c *Chain, key string, err error) {
 	t.dropped.add(1)
 	if derr := t.Store.Delete(context.Background(), key); derr != nil || !refuses(err) {
 		c.report(tierError("fill", t.Name, key, err))
 	}
-	return false
 }
 
 // promotion is an entry on its way from the tier that had it to the nearer ones
@@ -76,6 +94,9 @@ type promotion struct {
 	stamp uint64
 	to    []placed
 	right *right // where the entry was loaded under a lease
+	// lost is the version of a write that the tiers have lost: they are given nothing, and
+	// hold something older, which is to go. 0: they have lost none.
+	lost uint64
 	// private: a tier of this process's own had the entry, or the queue of one.
 	private bool
 }
@@ -205,6 +226,10 @@ func (r *remnant) way(e store.Entry) way {
 }
 
 func (c *Chain) fillTier(ctx context.Context, p *promotion, t placed, old remnant) {
+	if p.lost != 0 {
+		c.undoLoss(ctx, p, t)
+		return
+	}
 	e, ok := t.entryFor(p.entry)
 	if !ok || !t.admits(p.key) {
 		return

@@ -35,6 +35,10 @@ func (c *Chain) fillTierMany(ctx context.Context, t *tier, fills []promotion, re
 		if at < 0 {
 			continue
 		}
+		if p.lost != 0 {
+			c.undoLoss(ctx, p, p.to[at])
+			continue
+		}
 		e, live := p.to[at].entryFor(p.entry)
 		if !live || !t.admits(p.key) {
 			continue

@@ -49,6 +49,7 @@ type flight struct {
 	down  bool        // the same, of the leader's own
 	off   bool        // no longer in the shard, by the leader's doing; his own
 	turn  turn        // of who goes on after a load
+	trip  *trip       // of its leader; nil for the flights of batches
 
 	right  *right // lease under which it loads
 	waited bool   // for another process's lease
@@ -61,6 +62,36 @@ type flight struct {
 	stale      atomic.Value // *object[V]
 	done, news chan struct{}
 	told       bool // there is a stale value, or all is over: news is closed
+}
+
+// trip is what the leader of a flight needs on his way. It is used again for another
+// flight where he says so.
+type trip struct {
+	found finding
+	near  [2]placed // for the finding
+}
+
+var trips = sync.Pool{New: func() any { return new(trip) }}
+
+// newFlight returns a flight of a single key.
+func newFlight() *flight { return &flight{trip: trips.Get().(*trip)} }
+
+// ended gives back what the leader needed on his way: he has landed f, and has no use for
+// what his walk came to. A promotion of that has a list of tiers of its own.
+func (f *flight) ended() {
+	t := f.trip
+	f.trip = nil
+	*t = trip{}
+	trips.Put(t)
+}
+
+// empty returns a finding for a walk, the same one for every walk of a single key.
+func (f *flight) empty() *finding {
+	if f.trip == nil {
+		return new(finding)
+	}
+	f.trip.found = finding{sound: f.trip.near[:0]}
+	return &f.trip.found
 }
 
 // offer lets waiters take o, which was found after the flight was claimed, instead
@@ -134,7 +165,7 @@ func (t *flights) claimAt(k flightKey, c *Chain, own *flight, now int64) (f *fli
 	}
 	t.n.Add(1) // before the stamp is drawn, or forget could miss it
 	if f = own; f == nil {
-		f = new(flight)
+		f = newFlight()
 	}
 	f.flightKey, f.shard, f.next, f.epoch = k, s, first, c.epoch.Load()
 	if now == 0 {

@@ -66,7 +66,7 @@ func (c *Chain) fillPending(q *queue, d *delivery) {
 	s := c.fences.of(d.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.busy > 0 || !q.current(d) || d.obj.isRetired() {
+	if s.work > 0 || !q.current(d) || d.obj.isRetired() {
 		return
 	}
 	if old, ok := c.memory.peek(d.key); ok {

@@ -148,17 +148,24 @@ func (b *batch[V]) fromTier(ctx context.Context, t *tier, items []*item[V], here
 	if len(keys) == 0 {
 		return items
 	}
-	found, err := readAs(ctx, t, here, func(ctx context.Context) (map[string]store.Entry, error) {
-		return store.GetMany(ctx, t.Store, keys)
-	})
+	answers, err := t.getEach(ctx, keys, here, b.room(here))
+	defer b.keep(answers, here)
 	if here && err != nil && over(ctx) {
 		return items // the caller has left: the walk will be done anew
 	}
-	b.learn(ctx, items, found)
+	b.learn(ctx, answers)
 	now := time.Now()
 	open := items[:0]
 	for _, it := range items {
-		if it.at.tier == nil || !b.answered(it.at, it, found, err, now) {
+		if it.at.tier == nil {
+			open = append(open, it)
+			continue
+		}
+		var a store.Answer // none where the call was not made
+		if len(answers) > 0 {
+			a, answers = answers[0], answers[1:]
+		}
+		if !b.answered(it, &a, err, now) {
 			open = append(open, it)
 		}
 	}
@@ -166,29 +173,28 @@ func (b *batch[V]) fromTier(ctx context.Context, t *tier, items []*item[V], here
 }
 
 // learn sees to it that the barriers of what was found are known.
-func (b *batch[V]) learn(ctx context.Context, items []*item[V], found map[string]store.Entry) {
-	if len(found) == 0 {
-		return
-	}
+func (b *batch[V]) learn(ctx context.Context, answers []store.Answer) {
 	var tags []string
-	for _, it := range items {
-		tags = append(tags, found[it.key].Tags...)
+	for i := range answers {
+		tags = append(tags, answers[i].Entry.Tags...)
 	}
-	b.c.chain.learn(ctx, tags)
+	if len(tags) > 0 {
+		b.c.chain.learn(ctx, tags)
+	}
 }
 
-// answered judges what a tier said of one item until now, and reports whether that
-// settles it.
-func (b *batch[V]) answered(t placed, it *item[V], found map[string]store.Entry, err error, now time.Time) bool {
-	e, ok := found[it.key]
+// answered judges what the tier that was asked said of one item until now, and reports
+// whether that settles it.
+func (b *batch[V]) answered(it *item[V], a *store.Answer, err error, now time.Time) bool {
+	t := it.at
 	kerr := store.KeyError(err, it.key)
 	switch {
-	case ok:
+	case a.Found:
 		kerr = nil
 	case kerr == nil:
 		kerr = store.ErrNotFound
 	}
-	if !b.c.chain.answer(t, it.key, e, kerr, &it.fd, now) {
+	if !b.c.chain.answer(t, it.key, a.Entry, kerr, &it.fd, now) {
 		return false
 	}
 	it.fd.from = t.Name
@@ -199,7 +205,7 @@ func (b *batch[V]) answered(t placed, it *item[V], found map[string]store.Entry,
 		b.deliver(it, o)
 		return true
 	}
-	it.fd.outdate(t.tier, e, true)
+	it.fd.outdate(t.tier, a.Entry, true)
 	if verdict == stale {
 		it.best = fresher(it.best, o)
 	}
@@ -213,6 +219,9 @@ func (b *batch[V]) finish(items []*item[V]) (missing []*item[V]) {
 	ch := b.c.chain
 	for _, it := range items {
 		now := it.fd.now()
+		if b.c.recall(it.f, it.p, &it.fd, it.best, now) {
+			continue
+		}
 		it.best = usable(&it.fd, it.best, it.held)
 		if it.again = b.c.overtaken(it.f, it.p, &it.fd, it.best, b.load != nil, it.try); it.again {
 			continue

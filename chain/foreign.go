@@ -3,6 +3,7 @@ package chain
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/stratacache/strata/store"
@@ -35,6 +36,10 @@ func (c *Chain) foreignWrite(key string, version uint64) {
 			}
 		}
 	}
+	if c.know(key, version, false) { // it was told again, or this process's own write is later
+		s.mu.Unlock()
+		return
+	}
 	for _, t := range c.bytes { // before the lock is let go, or a flush could put an older value into memory
 		t.queue.settle(key, version)
 	}
@@ -64,7 +69,8 @@ func (c *Chain) purge(t *tier, key string, version uint64) {
 		return
 	}
 	defer t.queue.letGo(key)
-	err := t.call(c.ctx, &t.writes, func(ctx context.Context) error {
+	ctx := context.WithoutCancel(c.ctx) // what has begun is finished before Close, or that would report it as a write left over
+	err := t.call(ctx, &t.writes, func(ctx context.Context) error {
 		e, err := t.Store.Get(ctx, key)
 		switch {
 		case errors.Is(err, store.ErrNotFound), err == nil && e.Version >= version:
@@ -122,6 +128,14 @@ func (c *Chain) foreignClearOf(t *tier, version uint64) error {
 // read.
 func (c *Chain) suspect() {
 	c.doubt.Store(c.hlc.Next())
+	c.suspectMemory()
+}
+
+// suspectMemory is suspect for what memory holds alone. Between its two steps nothing is
+// sound: a reader who saw the new epoch, but not the doubt, would give an old object
+// that epoch, and vouch for it. It is called by one goroutine at a time.
+func (c *Chain) suspectMemory() {
+	c.doubtEpoch.Store(math.MaxUint64)
 	c.doubtEpoch.Store(c.epoch.Add(1))
 	c.flights.forgetAll()
 	c.absent.clear()

@@ -297,3 +297,31 @@ func TestNewChecksItsArguments(t *testing.T) {
 		}
 	}
 }
+
+// A write whose tier fails, and whose queue has no room to owe it that, fails by both
+// causes, so that the caller can tell that it is not the value.
+func TestWriteThroughThatCannotBeOwedIsBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMap()
+		near := faultstore.New(m)
+		c := newChain(t, []chain.Tier{{Name: "near", Store: near}, {Name: "far", Store: newMap()}}, "",
+			&chain.Options{Pending: chain.PendingOptions{MaxEntries: 1}, Breaker: chain.BreakerOptions{Disabled: true}})
+		cache := chain.NewCache[string](c, nil)
+		stop := near.Inject(faultstore.Fault{Op: faultstore.OpWrites, Err: errBoom})
+		noErr(t, cache.Set(t.Context(), "owed", "1"))
+		for _, err := range []error{cache.Set(t.Context(), "k", "1"), cache.Delete(t.Context(), "k")} {
+			if !errors.Is(err, chain.ErrBusy) || !errors.Is(err, errBoom) {
+				t.Errorf("%v; want ErrBusy and the tier's error", err)
+			}
+		}
+		if n := c.Stats().QueueFull; n != 2 {
+			t.Errorf("QueueFull is %d; want 2", n)
+		}
+		stop()
+		noErr(t, c.Flush(t.Context()))
+		noErr(t, cache.Set(t.Context(), "k", "2"))
+		if in(m, "owed") != "1" || in(m, "k") != "2" {
+			t.Errorf("the tier has %q and %q", in(m, "owed"), in(m, "k"))
+		}
+	})
+}

@@ -17,6 +17,7 @@ type keyLocks struct {
 type keyLockShard struct {
 	mu    sync.Mutex
 	locks map[string]*keyLock
+	spare *keyLock // one that has ended, for the next key
 }
 
 type keyLock struct {
@@ -26,6 +27,9 @@ type keyLock struct {
 	token chan struct{} // capacity 1: full while held
 	last  uint64        // highest version written while the lock lived; guarded by the token
 	news  uint64        // the same of other processes, as far as heard of; guarded by the key's stripe of the fences
+	// asked is the stamp at which the shared tier was last asked what it holds, and found
+	// the version of that; guarded by the same stripe.
+	asked, found uint64
 }
 
 func (l *keyLocks) shard(key string) *keyLockShard {
@@ -34,14 +38,18 @@ func (l *keyLocks) shard(key string) *keyLockShard {
 
 // ref returns the key's lock, not yet held. Whoever holds a reference when it
 // stamps its version is sure to see, in last, every later version that went
-// before it. Each ref is ended by drop or by unlock.
+// before it. Each ref is ended by drop or by unlock, once: the lock may be another key's
+// then.
 func (l *keyLocks) ref(key string) *keyLock {
 	s := l.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.locks[key]
 	if k == nil {
-		k = &keyLock{owner: l, key: key, token: make(chan struct{}, 1)}
+		if k, s.spare = s.spare, nil; k == nil {
+			k = &keyLock{owner: l, token: make(chan struct{}, 1)}
+		}
+		k.key = key
 		if s.locks == nil {
 			s.locks = make(map[string]*keyLock)
 		}
@@ -59,6 +67,17 @@ func (l *keyLocks) heard(key string, version uint64) {
 	defer s.mu.Unlock()
 	if k := s.locks[key]; k != nil {
 		k.news = max(k.news, version)
+	}
+}
+
+// saw tells those who hold or await the key's lock what the shared tier held when it was
+// asked, since the stamp. The lock of the key's stripe is held.
+func (l *keyLocks) saw(key string, stamp, version uint64) {
+	s := l.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.locks[key]; k != nil {
+		k.asked, k.found = stamp, version
 	}
 }
 
@@ -91,6 +110,8 @@ func (k *keyLock) drop() {
 	defer s.mu.Unlock()
 	if k.refs--; k.refs == 0 {
 		delete(s.locks, k.key)
+		*k = keyLock{owner: k.owner, token: k.token}
+		s.spare = k
 	}
 }
 
@@ -118,6 +139,15 @@ func (l *keyLocks) lockAll(ctx context.Context, keys []string, stamp func()) ([]
 		}
 	}
 	return held, nil
+}
+
+// lockOf has locks by their keys.
+func lockOf(locks []*keyLock) map[string]*keyLock {
+	m := make(map[string]*keyLock, len(locks))
+	for _, k := range locks {
+		m[k.key] = k
+	}
+	return m
 }
 
 func unlockAll(held []*keyLock) {

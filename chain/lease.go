@@ -120,7 +120,25 @@ func (c *Chain) callFenced(ctx context.Context, t *tier, keys []string, write fu
 	})
 }
 
+// setLeased writes o, which is no delete, to a tier that can break leases in the same
+// call; done is false where that does not apply, or the tier refuses the entry.
+func (c *Chain) setLeased(ctx context.Context, o *operation, t placed) (done bool, err error) {
+	if o.plan.lease <= 0 {
+		return false, nil
+	}
+	w, ok := t.Store.(store.LeaseWriter)
+	e, live := t.entryFor(o.entry)
+	if !ok || !live {
+		return false, nil
+	}
+	err = t.call(ctx, &t.writes, func(ctx context.Context) error { return w.SetLeased(ctx, o.key, e) })
+	return !refuses(err), err
+}
+
 func breakAll(ctx context.Context, leaser store.Leaser, keys []string) error {
+	if w, ok := leaser.(store.LeaseWriter); ok && len(keys) > 0 {
+		return w.BreakLeases(ctx, keys)
+	}
 	for _, key := range keys {
 		if err := leaser.BreakLease(ctx, key); err != nil {
 			return err

@@ -37,17 +37,15 @@ type (
 	}
 )
 
-// value is the state of one key: 0 for none. A loaded value may be lost: it need
-// not have reached a tier. It may also be missed by a reader and found by the next:
-// where a write is under way, memory does not take what was loaded, and a tier has
-// it after the load has returned.
+// value is the state of one key: 0 for none. Where tiers fail, a loaded value may be in
+// memory alone, and is lost when a write fails.
 type value struct {
 	n      int
 	loaded bool
 }
 
-// register is one key. A load that found nothing sets it; a failed write may or
-// may not have.
+// register is one key. A load that found nothing sets it; a failed write may
+// or may not have.
 var register = (&porcupine.NondeterministicModel{
 	Init: func() []any { return []any{value{}} },
 	Step: func(state, input, output any) []any {
@@ -56,20 +54,18 @@ var register = (&porcupine.NondeterministicModel{
 		if in.op == "delete" {
 			next = value{}
 		}
-		if now.loaded && in.op == "load" && out.loaded {
-			now = value{}
-		}
 		switch {
-		case now.loaded && in.op == "get" && out.n == 0:
-			return []any{now}
 		case in.op == "set" || in.op == "delete":
+			if out.failed && now.loaded {
+				return []any{now, next, value{}}
+			}
 			if out.failed {
 				return []any{now, next}
 			}
 			return []any{next}
 		case out.failed:
 			return []any{now}
-		case out.loaded && now.n == 0: // put into the cache, or not where a write came
+		case out.loaded && now.n == 0: // put into the cache, or not where a write was at work
 			return []any{value{out.n, true}, value{}}
 		case out.loaded:
 			return nil

@@ -36,9 +36,9 @@ func (c *Cache[V]) miss(ctx context.Context, key string, held bool, load loader[
 		ch.counts.negative.add(1)
 		return nil, store.ErrNotFound
 	}
-	f, leader := ch.flights.claim(flightKey{key, c.typ, load != nil}, ch)
+	f, leader := ch.flights.claimAt(flightKey{key, c.typ, load != nil}, ch, nil, now)
 	if leader {
-		c.depart(ctx, f, p, load)
+		c.depart(ctx, f, p, load, now)
 	}
 	return c.await(ctx, f, p, load != nil, time.Unix(0, now))
 }
@@ -47,8 +47,8 @@ func (c *Cache[V]) miss(ctx context.Context, key string, held bool, load loader[
 // goroutine, which is the quickest way: the walk, but not the load, for others
 // wait for that and the caller may leave. Where the caller's context ends during the
 // walk, the work is begun anew apart from him. A rule with a soft timeout has its
-// caller wait beside the work, not in it.
-func (c *Cache[V]) depart(ctx context.Context, f *flight, p *plan, load loader[V]) {
+// caller wait beside the work, not in it. now was read just before.
+func (c *Cache[V]) depart(ctx context.Context, f *flight, p *plan, load loader[V], now int64) {
 	room()
 	if p.soft > 0 && load != nil {
 		c.chain.work.enter()
@@ -65,7 +65,7 @@ func (c *Cache[V]) depart(ctx context.Context, f *flight, p *plan, load loader[V
 			c.chain.work.leave()
 		}
 	}()
-	if rest := c.flyHere(ctx, f, p, load); rest != nil {
+	if rest := c.flyHere(ctx, f, p, load, now); rest != nil {
 		if !counted {
 			c.chain.work.enter()
 		}
@@ -86,12 +86,13 @@ func (c *Cache[V]) apart(ctx context.Context, f *flight, work func(context.Conte
 
 // flyHere is fly in the goroutine of the caller, as far as that goes. It returns
 // what is left to be done, nil if f has landed.
-func (c *Cache[V]) flyHere(ctx context.Context, f *flight, p *plan, load loader[V]) (rest func(context.Context)) {
+func (c *Cache[V]) flyHere(ctx context.Context, f *flight, p *plan, load loader[V], now int64) (rest func(context.Context)) {
 	handed := false
 	defer c.chain.rescueHere(&handed, f)
-	fd, best, ok := c.search(ctx, f, p, load != nil, true)
+	fd, best, ok := c.search(ctx, f, p, load != nil, true, now)
 	switch now := fd.now(); {
 	case !ok:
+		f.ended()
 		return nil
 	case over(ctx): // a tier may have been left because of that
 		rest = func(ctx context.Context) { c.fly(ctx, f, p, load) }
@@ -99,6 +100,7 @@ func (c *Cache[V]) flyHere(ctx context.Context, f *flight, p *plan, load loader[
 		rest = func(ctx context.Context) { c.finish(ctx, f, p, load, fd, best, time.Now().UnixNano()) }
 	default:
 		c.finish(ctx, f, p, load, fd, best, now)
+		f.ended()
 		return nil
 	}
 	handed = true
@@ -168,16 +170,19 @@ const maxWalks = 3
 
 // fly does the work of f: memory once more, pending writes, tiers, loader.
 func (c *Cache[V]) fly(ctx context.Context, f *flight, p *plan, load loader[V]) {
-	if fd, best, ok := c.search(ctx, f, p, load != nil, false); ok {
+	if fd, best, ok := c.search(ctx, f, p, load != nil, false, time.Now().UnixNano()); ok {
 		c.finish(ctx, f, p, load, fd, best, fd.now())
 	}
 }
 
 // search looks for what f wants in memory, pending writes and tiers. ok is false
-// where f has landed. here says that a caller walks, who must not be held.
-func (c *Cache[V]) search(ctx context.Context, f *flight, p *plan, loads, here bool) (fd *finding, best *object[V], ok bool) {
+// where f has landed. here says that a caller walks, who must not be held. now was read
+// just before.
+func (c *Cache[V]) search(ctx context.Context, f *flight, p *plan, loads, here bool, now int64) (fd *finding, best *object[V], ok bool) {
 	for try := 1; ; try++ {
-		now := time.Now().UnixNano()
+		if try > 1 {
+			now = time.Now().UnixNano()
+		}
 		held := c.again(f.key, now)
 		if c.settled(f, held, now) {
 			return nil, nil, false
@@ -187,6 +192,9 @@ func (c *Cache[V]) search(ctx context.Context, f *flight, p *plan, loads, here b
 		}
 		fd = c.lookup(ctx, f, p, try == maxWalks, here)
 		best, _ = fd.obj.(*object[V])
+		if !(here && over(ctx)) && c.recall(f, p, fd, best, now) {
+			return nil, nil, false
+		}
 		best = usable(fd, best, held)
 		if here && over(ctx) || !c.overtaken(f, p, fd, best, loads, try) {
 			return fd, best, true
@@ -306,20 +314,27 @@ func fresher[V any](a, b *object[V]) *object[V] {
 }
 
 // lookup walks for f and decodes what it finds, which is then in the finding's
-// obj. alone keeps those writers away that hold the key's lock.
+// obj. alone keeps those writers away that hold the key's lock. The finding of the walk
+// before is over.
 func (c *Cache[V]) lookup(ctx context.Context, f *flight, p *plan, alone, here bool) *finding {
 	if alone {
 		if k := c.chain.locks.ref(f.key); k.lock(ctx) == nil {
 			defer k.unlock()
 		}
 	}
-	return c.chain.walk(ctx, p, f.key, here, func(fd *finding) verdict { return c.judge(ctx, f, p, fd) })
+	fd := f.empty()
+	c.chain.walk(ctx, p, f.key, here, fd, func(fd *finding) verdict { return c.judge(ctx, f, p, fd) })
+	return fd
 }
 
 // judge decodes the entry of a finding into its obj and says what it is good for.
 func (c *Cache[V]) judge(ctx context.Context, f *flight, p *plan, fd *finding) verdict {
-	c.chain.learn(ctx, fd.entry.Tags)
-	return c.appraise(f, p, fd, time.Now().UnixNano())
+	now := fd.answered
+	if now == 0 || len(fd.entry.Tags) > 0 { // to know the barriers may have taken its time
+		c.chain.learn(ctx, fd.entry.Tags)
+		now = time.Now().UnixNano()
+	}
+	return c.appraise(f, p, fd, now)
 }
 
 // appraise is judge at a time, when the barriers of the entry's tags are known.
@@ -352,7 +367,9 @@ func (c *Cache[V]) appraise(f *flight, p *plan, fd *finding, now int64) verdict 
 func (c *Cache[V]) arrive(f *flight, p *plan, fd *finding, o *object[V]) {
 	ch := c.chain
 	ch.countHit(p, fd.from, f.key)
-	ch.fillMemory(p, f.key, o, f.since)
+	if fd.loss == nil { // or every reader puts it back, until that succeeds
+		ch.fillMemory(p, f.key, o, f.since)
+	}
 	ch.flights.land(f, o, nil)
 	if len(fd.to) > 0 {
 		ch.filler.promote(promotion{key: f.key, entry: fd.entry, stamp: f.since, to: fd.to, private: p.private(fd.from)})

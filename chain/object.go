@@ -96,6 +96,7 @@ type held interface {
 	labels() []string
 	retire()
 	isRetired() bool
+	since() uint64 // epoch at which it was last found sound
 }
 
 func (o *object[V]) stamp(version uint64) { o.version = version }
@@ -114,3 +115,4 @@ func (o *object[V]) ver() uint64      { return o.version }
 func (o *object[V]) labels() []string { return o.tags() }
 func (o *object[V]) retire()          { o.epoch.Store(retired) }
 func (o *object[V]) isRetired() bool  { return o.epoch.Load() == retired }
+func (o *object[V]) since() uint64    { return o.epoch.Load() }

@@ -102,7 +102,9 @@ const (
 	FullReject
 )
 
-// ErrBusy is the error of a write-back whose queue is full under FullReject.
+// ErrBusy is the error of a write-back whose queue is full under FullReject, and of a
+// write-through, beside the error of the tier that failed, where that tier's queue has
+// no room to owe it the write.
 var ErrBusy = errors.New("strata: write-back queue is full")
 
 // DeadLetter is a write that was given up. A tier of a cache then forgets the

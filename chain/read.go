@@ -16,12 +16,14 @@ type finding struct {
 	from  string   // the tier's name, or "pending"
 	to    []placed // nearer tiers that are sound and lack the entry
 
-	at      int64 // when judge took the entry; 0: it did not
-	found   bool
-	deleted bool     // a pending delete: the key is absent, whatever tiers hold
-	replace outdated // what tiers hold that is stale, damaged or undecodable
-	sound   []placed // tiers that answered, and may be filled after a load
-	errs    []error  // of the tiers that could not answer
+	at       int64 // when judge took the entry; 0: it did not
+	answered int64 // when the tier had answered with the entry; 0: the entry is of no tier
+	found    bool
+	deleted  bool     // a pending delete: the key is absent, whatever tiers hold
+	replace  outdated // what tiers hold that is stale, damaged or undecodable
+	loss     *loss    // of a write, by a shared tier
+	sound    []placed // tiers that answered, and may be filled after a load
+	errs     []error  // of the tiers that could not answer
 }
 
 // outdated is what tiers hold of a key and are not to hold any longer.
@@ -78,16 +80,16 @@ const (
 )
 
 // walk asks the pending writes and then the plan's tiers, nearest first, until
-// judge takes an entry. judge is called with each entry found.
-func (c *Chain) walk(ctx context.Context, p *plan, key string, here bool, judge func(f *finding) verdict) *finding {
-	f := &finding{}
+// judge takes an entry. judge is called with each entry found. f, which is empty, is
+// what it came to.
+func (c *Chain) walk(ctx context.Context, p *plan, key string, here bool, f *finding, judge func(f *finding) verdict) {
 	owed := c.pending(p, key)
 	at := owed.turn(p)
 	var second *finding
 	for i, t := range p.tiers {
 		if i == at && c.owed(f, owed) {
 			if f.deleted || judge(f) != useless {
-				return f // stale or not, nothing in a tier is newer
+				return // stale or not, nothing in a tier is newer
 			}
 			f.found, f.obj = false, nil
 		}
@@ -103,7 +105,7 @@ func (c *Chain) walk(ctx context.Context, p *plan, key string, here bool, judge 
 		switch judge(f) {
 		case take:
 			f.to = without(f.sound, t.tier, i)
-			return f
+			return
 		case stale:
 			f.outdate(t.tier, f.entry, true)
 			if second == nil {
@@ -116,10 +118,9 @@ func (c *Chain) walk(ctx context.Context, p *plan, key string, here bool, judge 
 		f.found = false
 	}
 	if second != nil {
-		second.replace, second.sound, second.errs = f.replace, f.sound, f.errs
-		return second
+		second.replace, second.sound, second.errs, second.loss = f.replace, f.sound, f.errs, f.loss
+		*f = *second
 	}
-	return f
 }
 
 // without returns the tiers nearer than the i-th of the plan, and not t itself.
@@ -181,7 +182,7 @@ func (c *Chain) owed(f *finding, o owed) bool {
 		return false
 	}
 	c.counts.pendingHits.add(1)
-	f.from, f.deleted = "pending", o.deleted
+	f.from, f.deleted, f.answered = "pending", o.deleted, 0
 	f.found, f.entry, f.obj = !o.deleted, o.entry, o.obj
 	return true
 }
@@ -189,21 +190,27 @@ func (c *Chain) owed(f *finding, o owed) bool {
 // ask reads key from one tier into f. It reports whether there is an entry to
 // judge; what went wrong is in f.
 func (c *Chain) ask(ctx context.Context, t placed, key string, f *finding, here bool) bool {
-	e, err := readAs(ctx, t.tier, here, func(ctx context.Context) (store.Entry, error) { return t.Store.Get(ctx, key) })
+	e, err := t.get(ctx, key, here)
 	if here && err != nil && over(ctx) {
 		return false // the caller has left: the walk will be done anew
 	}
-	return c.answer(t, key, e, err, f, time.Now())
+	now := time.Now()
+	f.answered = now.UnixNano()
+	return c.answer(t, key, e, err, f, now)
 }
 
 // answer files what a tier said of a key until now.
 func (c *Chain) answer(t placed, key string, e store.Entry, err error, f *finding, now time.Time) bool {
 	switch {
-	case err == nil && c.doubtful(t.tier, e.Version):
+	case err == nil && c.doubtful(t.tier, e.Version) && !f.loss.holds(e.Version):
 		t.misses.add(1) // perhaps still right, but nobody can tell
 		f.sound = append(f.sound, t)
 		f.outdate(t.tier, e, true)
 	case err == nil && !e.Expired(now):
+		if l := c.lost(t, key, e.Version); l != nil {
+			c.noteLoss(f, t, e, l)
+			return false
+		}
 		c.hlc.Observe(e.Version)
 		f.entry, f.found, f.obj = e, true, nil
 		f.sound = append(f.sound, t)

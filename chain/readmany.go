@@ -105,7 +105,7 @@ func (b *batch[V]) begin(key string, now int64, more int) (o *object[V], waits b
 	c, ch := b.c, b.c.chain
 	seen := ch.hlc.Last()
 	o, otherType := c.look(key, true)
-	if o != nil && c.hot(key, o) {
+	if o != nil && now < o.hot && c.hot(key, o) { // no look at another clock for what has expired
 		return o, false, nil
 	}
 	if err := ch.check(key); err != nil {

@@ -34,22 +34,22 @@ type sizeFunc func(s *sizer, v reflect.Value, depth int) int64
 // nothing.
 var sizers sync.Map // reflect.Type -> sizeFunc
 
-// sizeOf estimates the memory that v refers to beyond its own words.
-func sizeOf[V any](v V) int64 {
-	if s, ok := any(v).(Sizer); ok {
-		return int64(max(s.Size(), 0))
+// sizeOf estimates the memory that *v refers to beyond its own words.
+func sizeOf[V any](v *V) int64 {
+	switch x := any(v).(type) { // a pointer becomes an interface without an allocation
+	case *string:
+		return int64(len(*x))
+	case *[]byte:
+		return int64(cap(*x))
 	}
-	switch x := any(v).(type) {
-	case string:
-		return int64(len(x))
-	case []byte:
-		return int64(cap(x))
+	if s, ok := any(*v).(Sizer); ok {
+		return int64(max(s.Size(), 0))
 	}
 	f := sizerOf(reflect.TypeFor[V]())
 	if f == nil {
 		return 0
 	}
-	return f(&sizer{left: budget}, reflect.ValueOf(&v).Elem(), 0)
+	return f(&sizer{left: budget}, reflect.ValueOf(v).Elem(), 0)
 }
 
 func sizerOf(t reflect.Type) sizeFunc {

@@ -1,5 +1,7 @@
 package chain
 
+import "github.com/stratacache/strata/store"
+
 // Items of a batch, and flights, are made many at once. Items are used again for later
 // batches; flights are not, for others may wait for them.
 const (
@@ -13,6 +15,7 @@ type stock[V any] struct {
 	parts [][]item[V]
 	n     int
 	fresh []flight // not claimed yet
+	said  []store.Answer
 }
 
 // item returns a new item.
@@ -42,6 +45,23 @@ func (b *batch[V]) flight(n int) *flight {
 		st.fresh = make([]flight, min(n, flightsMade))
 	}
 	return &st.fresh[0]
+}
+
+// room returns room for the answers of a tier that a caller asks: work that goes on
+// without him may be done beside him, and by several.
+func (b *batch[V]) room(here bool) []store.Answer {
+	if !here || b.stock == nil {
+		return nil
+	}
+	return b.stock.said
+}
+
+// keep takes the room of answers back, unless that is large.
+func (b *batch[V]) keep(answers []store.Answer, here bool) {
+	clear(answers)
+	if here && b.stock != nil && cap(answers) >= cap(b.stock.said) && cap(answers) <= stockPart*stockKept {
+		b.stock.said = answers[:0]
+	}
 }
 
 // giveBack ends the use of the items, unless they are in use elsewhere.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 
+	"github.com/stratacache/strata/internal/deadline"
 	"github.com/stratacache/strata/store"
 )
 
@@ -32,7 +34,7 @@ type Tier struct {
 	// TTL bounds how long any entry stays in this tier; 0 is no bound.
 	TTL time.Duration
 	// Timeout bounds each call of the tier; 0 takes Options.TierTimeout, a
-	// negative one means none.
+	// negative one means none. A call may have up to a sixteenth less.
 	Timeout time.Duration
 
 	err    error // of the store's constructor; see Opened
@@ -47,13 +49,15 @@ var ErrTierDown = errors.New("strata: tier is down (circuit breaker open)")
 type tier struct {
 	Tier
 	objects store.Objects                // not nil: the memory tier
+	filler  store.ObjectFiller           // of objects; nil where there is no such thing
 	peek    func(key string) (any, bool) // of objects: GetObject that is no read, where there is such a thing
 	sink    Sink                         // not nil: made by FromSink
 	index   int                          // place in the chain
 	breaker circuitbreaker.CircuitBreaker[any]
 	timeout time.Duration
-	prompt  bool   // a call returns when its context ends
-	queue   *queue // pending writes; nil for the memory tier
+	limit   *deadline.Limit // of timeout; nil: none
+	prompt  bool            // a call returns when its context ends
+	queue   *queue          // pending writes; nil for the memory tier
 
 	hits, misses, errs, skipped counter
 	fills, dropped              counter
@@ -73,11 +77,15 @@ func (c *Chain) newTier(t Tier, i int) (*tier, error) {
 	if nt.timeout == 0 {
 		nt.timeout = c.opts.TierTimeout
 	}
+	if nt.timeout > 0 {
+		nt.limit = deadline.NewLimit(nt.timeout)
+	}
 	if o, ok := t.Store.(store.Objects); ok && i == 0 {
 		nt.objects, nt.peek = o, o.GetObject
 		if p, ok := t.Store.(store.ObjectPeeker); ok {
 			nt.peek = p.PeekObject
 		}
+		nt.filler, _ = t.Store.(store.ObjectFiller)
 		return nt, nil
 	}
 	if s, ok := t.Store.(*sinkStore); ok {
@@ -150,10 +158,10 @@ func (t *tier) callAs(ctx context.Context, h *histogram, f func(context.Context)
 	}
 	start := time.Now()
 	tctx := ctx
-	if t.timeout > 0 {
-		var cancel context.CancelFunc
-		tctx, cancel = t.bounded(ctx, start)
-		defer cancel()
+	if t.limit != nil {
+		bounded := t.limit.Context(ctx, start)
+		defer bounded.Cancel()
+		tctx = bounded
 	}
 	err := t.guard(tctx, f)
 	if h != nil {
@@ -163,34 +171,51 @@ func (t *tier) callAs(ctx context.Context, h *histogram, f func(context.Context)
 	return err
 }
 
-// bounded returns ctx with the end of the tier's timeout. A store that heeds contexts
-// will want the timer, a server across a network always: to make it later costs
-// more, a quarter of a read by many callers.
-func (t *tier) bounded(ctx context.Context, now time.Time) (context.Context, context.CancelFunc) {
-	if t.prompt {
-		return context.WithDeadline(ctx, now.Add(t.timeout))
+// get reads key from t. here says that it is for a caller who must not be held beyond
+// the end of ctx.
+func (t *tier) get(ctx context.Context, key string, here bool) (e store.Entry, err error) {
+	if !t.direct(ctx, here) {
+		return readApart(ctx, t, func(ctx context.Context) (store.Entry, error) { return t.Store.Get(ctx, key) })
 	}
-	d := &lazyDeadline{Context: ctx, at: now.Add(t.timeout)}
-	return d, d.cancel
-}
-
-// readAs calls f, which reads from t. here says that it is for a caller who must
-// not be held beyond the end of ctx. Stores that do not promise that are called in a
-// goroutine, which is left behind where ctx ends, or the tier's timeout is over.
-func readAs[R any](ctx context.Context, t *tier, here bool, f func(context.Context) (R, error)) (r R, err error) {
-	direct := !here || t.prompt || ctx.Done() == nil
-	err = t.callAs(ctx, &t.reads, func(ctx context.Context) (err error) {
-		if direct {
-			r, err = f(ctx)
-		} else {
-			r, err = readApart(ctx, t, f)
-		}
+	err = t.callAs(ctx, &t.reads, func(ctx context.Context) (err error) { // on the stack, unlike one for another goroutine
+		e, err = t.Store.Get(ctx, key)
 		return err
 	}, here)
+	return e, err
+}
+
+// getEach is get for many keys. The answers lie in room, all of which is zero, if that is
+// large enough and nobody can be left behind who still writes into it.
+func (t *tier) getEach(ctx context.Context, keys []string, here bool, room []store.Answer) (answers []store.Answer, err error) {
+	if !t.direct(ctx, here) {
+		return readApart(ctx, t, func(ctx context.Context) ([]store.Answer, error) {
+			answers := make([]store.Answer, len(keys))
+			return answers, store.GetEach(ctx, t.Store, keys, answers)
+		})
+	}
+	answers = slices.Grow(room[:0], len(keys))[:len(keys)]
+	err = t.callAs(ctx, &t.reads, func(ctx context.Context) error { return store.GetEach(ctx, t.Store, keys, answers) }, here)
+	return answers, err
+}
+
+// direct reports whether a read may be made in the goroutine of who asks for it. A
+// caller must not be held beyond the end of ctx: stores that do not promise that are
+// called in a goroutine of their own.
+func (t *tier) direct(ctx context.Context, here bool) bool {
+	return !here || t.prompt || ctx.Done() == nil
+}
+
+// readApart calls f, which reads from t for a caller, in a goroutine. It is left behind
+// where ctx ends, or the tier's timeout is over.
+func readApart[R any](ctx context.Context, t *tier, f func(context.Context) (R, error)) (r R, err error) {
+	err = t.callAs(ctx, &t.reads, func(ctx context.Context) (err error) {
+		r, err = inGoroutine(ctx, t, f)
+		return err
+	}, true)
 	return r, err
 }
 
-func readApart[R any](ctx context.Context, t *tier, f func(context.Context) (R, error)) (R, error) {
+func inGoroutine[R any](ctx context.Context, t *tier, f func(context.Context) (R, error)) (R, error) {
 	type answer struct {
 		r   R
 		err error
@@ -206,13 +231,16 @@ func readApart[R any](ctx context.Context, t *tier, f func(context.Context) (R, 
 		})
 		a = answer{r, err}
 	}()
+	left, late := deadline.Ends(ctx)
 	select {
 	case a := <-done:
 		return a.r, a.err
-	case <-ctx.Done():
-		var none R
-		return none, ctx.Err()
+	case <-left:
+	case <-late:
 	}
+	<-ctx.Done()
+	var none R
+	return none, ctx.Err()
 }
 
 var errGoexit = errors.New("the store ended its goroutine")

@@ -17,6 +17,7 @@ type operation struct {
 	deleted bool
 	at      int64 // when it was asked for, Unix nanoseconds
 	obj     held  // for memory; nil where it was not decoded or is deleted
+	atWork  bool  // it holds the key's lock and has not settled; of its own goroutine
 	// since makes the operation conditional: it fails with errOvertaken where another
 	// of the key has begun since that stamp. 0: it is not.
 	since uint64
@@ -90,6 +91,34 @@ func (c *Chain) begin(o *operation) error {
 	return nil
 }
 
+// enter prepares an operation to be carried out, now that k, the lock of its key, is
+// held. leave must follow. What was loaded while it waited for the lock may be in a tier
+// that compares versions and keeps the later one: so the operation gets a new one, unless
+// its own is of this millisecond, in which no load is later than a write (see aged).
+func (c *Chain) enter(o *operation, k *keyLock) {
+	if now := c.hlc.Next(); k.last < o.version && o.version < loadedAs(now) {
+		o.stamp(now)
+	}
+	s := c.fences.of(o.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at = max(s.at, c.hlc.Next()) // a fill may have held the lock until now
+	s.work++
+	o.atWork = true
+}
+
+// leave ends what enter began, unless the operation has settled.
+func (c *Chain) leave(o *operation) {
+	if !o.atWork {
+		return
+	}
+	s := c.fences.of(o.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at = max(s.at, c.hlc.Next())
+	s.settled(o)
+}
+
 // overtaken reports whether a conditional operation comes too late. The lock of
 // its key's stripe, s, is held.
 func (o *operation) overtaken(s *stripe) bool {
@@ -128,7 +157,14 @@ func (c *Chain) settle(o *operation, k *keyLock) {
 			t.queue.settle(o.key, k.news)
 		}
 	}
-	c.remember(o, s)
+	if k.asked > o.version && k.found != o.version {
+		o.obj = nil // the shared tier was found to hold something else since: it may have come after this
+	}
+	if k.last == o.version {
+		c.know(o.key, o.version, true)
+	}
+	c.remember(o, s) // raises the fence
+	s.settled(o)
 	end := s.at
 	s.mu.Unlock()
 	c.flights.forget(o.key, end)
@@ -166,6 +202,7 @@ func (c *Chain) supersede(o *operation, s *stripe, was prior) {
 			c.dropMemory(o.key)
 		}
 	}
+	c.know(o.key, o.version, true)
 	c.raise(o, s)
 }
 

@@ -134,6 +134,8 @@ func (c *Chain) writeOver(ctx context.Context, o *operation) error {
 		return err
 	}
 	defer k.unlock()
+	c.enter(o, k)
+	defer c.leave(o)
 	for i, t := range o.plan.tiers {
 		if err := t.queue.hold(ctx, o.key); err != nil {
 			letGo(o.plan.tiers[:i], o.key)
@@ -149,6 +151,9 @@ func (c *Chain) writeOver(ctx context.Context, o *operation) error {
 	}
 	letGo(o.plan.tiers, o.key)
 	o.obj = nil
+	if len(errs) == 0 {
+		k.last = max(k.last, o.version)
+	}
 	c.settle(o, k)
 	c.told(o)
 	if len(errs) == 0 && o.plan.durable {

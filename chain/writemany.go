@@ -81,12 +81,10 @@ func (c *Chain) writeLockedMany(ctx context.Context, ops []*operation, be *store
 		return be
 	}
 	defer unlockAll(locks)
-	for _, key := range keys {
-		c.fences.raise(key, c.hlc.Next())
-	}
-	last := make(map[string]*keyLock, len(locks))
-	for _, k := range locks {
-		last[k.key] = k
+	last := lockOf(locks)
+	for _, o := range ops {
+		c.enter(o, last[o.key])
+		defer c.leave(o)
 	}
 	outcomes := make(map[*operation]*outcome, len(ops))
 	for _, o := range ops {

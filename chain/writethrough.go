@@ -29,11 +29,13 @@ func (c *Chain) writeLocked(ctx context.Context, o *operation) error {
 		return err
 	}
 	defer k.unlock()
-	c.fences.raise(o.key, c.hlc.Next()) // a fill may have held the lock until now
+	c.enter(o, k)
+	defer c.leave(o)
 	if k.last > o.version {
 		return nil // a later operation has been carried out already
 	}
-	err := c.conclude(ctx, o, c.writeTiers(ctx, o))
+	out := c.writeTiers(ctx, o)
+	err := c.conclude(ctx, o, &out)
 	if err != nil {
 		o.obj = nil // the outcome is open: memory must not vouch for it
 	} else {
@@ -54,6 +56,10 @@ func (c *Chain) conclude(ctx context.Context, o *operation, out *outcome) error 
 	for _, t := range out.failed {
 		s := o.slot(t, o.removes(t.at))
 		if err := t.queue.put(&s); err != nil {
+			if errors.Is(err, errFull) {
+				c.queueFull(t.queue)
+				err = busy(o, t.queue) // to wait for room in it is to wait for the tier that has just failed
+			}
 			return errors.Join(append(out.errs, err)...)
 		}
 	}
@@ -62,8 +68,7 @@ func (c *Chain) conclude(ctx context.Context, o *operation, out *outcome) error 
 
 // writeTiers writes o to the tiers that are written through or around, far to
 // near, and carries on past those that fail.
-func (c *Chain) writeTiers(ctx context.Context, o *operation) *outcome {
-	out := &outcome{}
+func (c *Chain) writeTiers(ctx context.Context, o *operation) (out outcome) {
 	for i := len(o.plan.tiers) - 1; i >= 0; i-- {
 		t := o.plan.tiers[i]
 		if t.mode == policy.WriteBack {
@@ -86,7 +91,13 @@ func (c *Chain) writeTiers(ctx context.Context, o *operation) *outcome {
 // tier refuses the entry for good, what it holds of the key is removed, so that it
 // does not answer with something older.
 func (c *Chain) writeTier(ctx context.Context, o *operation, t placed, remove bool) error {
-	err := c.callFenced(ctx, t.tier, []string{o.key}, func(ctx context.Context) error { return c.storeIn(ctx, o, t, remove) })
+	done, err := false, error(nil)
+	if !remove && t.sink == nil {
+		done, err = c.setLeased(ctx, o, t)
+	}
+	if !done {
+		err = c.callFenced(ctx, t.tier, []string{o.key}, func(ctx context.Context) error { return c.storeIn(ctx, o, t, remove) })
+	}
 	if err != nil {
 		err = tierError("set", t.Name, o.key, err)
 		c.report(err)

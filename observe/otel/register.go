@@ -76,7 +76,10 @@ func chainFigures() []figure {
 		{"strata.feed.pending", "{change}", "Changes that other processes are yet to be told of.", false, func(s *chain.Stats) float64 { return float64(s.Feed.Pending) }, nil, nil, nil},
 		{"strata.feed.published", "{change}", "Changes that other processes were told of.", true, func(s *chain.Stats) float64 { return float64(s.Feed.Published) }, nil, nil, nil},
 		{"strata.feed.applied", "{change}", "Changes of other processes that were carried out.", true, func(s *chain.Stats) float64 { return float64(s.Feed.Applied) }, nil, nil, nil},
+		{"strata.feed.touched", "{change}", "Changes that the shared tier told of, this process's own among them.", true, func(s *chain.Stats) float64 { return float64(s.Feed.Touched) }, nil, nil, nil},
 		{"strata.feed.missed", "{time}", "Times that all this process held became suspect, the start included.", true, func(s *chain.Stats) float64 { return float64(s.Feed.Missed) }, nil, nil, nil},
+		{"strata.feed.unheard", "{time}", "Times that what memory held became suspect, since the shared tier may have told of changes in vain.", true, func(s *chain.Stats) float64 { return float64(s.Feed.Unheard) }, nil, nil, nil},
+		{"strata.feed.lost", "{entry}", "Entries of a shared tier that were older than a write known here, and no answer.", true, func(s *chain.Stats) float64 { return float64(s.Feed.Lost) }, nil, nil, nil},
 		{"strata.feed.failures", "{call}", "Calls of the feed that failed.", true, func(s *chain.Stats) float64 { return float64(s.Feed.Failures) }, nil, nil, nil},
 		{"strata.negative_entries", "{key}", "Keys remembered as not found.", false, func(s *chain.Stats) float64 { return float64(s.Negatives) }, nil, nil, nil},
 	}

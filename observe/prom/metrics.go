@@ -81,7 +81,10 @@ func chainMetrics() []one {
 		ofChain("feed_pending", "Changes that other processes are yet to be told of.", gauge, func(s *chain.Stats) float64 { return float64(s.Feed.Pending) }),
 		ofChain("feed_published_total", "Changes that other processes were told of.", counter, func(s *chain.Stats) float64 { return float64(s.Feed.Published) }),
 		ofChain("feed_applied_total", "Changes of other processes that were carried out.", counter, func(s *chain.Stats) float64 { return float64(s.Feed.Applied) }),
+		ofChain("feed_touched_total", "Changes that the shared tier told of, this process's own among them.", counter, func(s *chain.Stats) float64 { return float64(s.Feed.Touched) }),
 		ofChain("feed_missed_total", "Times that all this process held became suspect, the start included.", counter, func(s *chain.Stats) float64 { return float64(s.Feed.Missed) }),
+		ofChain("feed_unheard_total", "Times that what memory held became suspect, since the shared tier may have told of changes in vain.", counter, func(s *chain.Stats) float64 { return float64(s.Feed.Unheard) }),
+		ofChain("feed_lost_total", "Entries of a shared tier that were older than a write known here, and no answer.", counter, func(s *chain.Stats) float64 { return float64(s.Feed.Lost) }),
 		ofChain("feed_failures_total", "Calls of the feed that failed.", counter, func(s *chain.Stats) float64 { return float64(s.Feed.Failures) }),
 		ofChain("negative_entries", "Keys remembered as not found.", gauge, func(s *chain.Stats) float64 { return float64(s.Negatives) }),
 	}
