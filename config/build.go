@@ -79,10 +79,8 @@ func (c *Config) Build(ctx context.Context) (ch *chain.Chain, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("config: tiers.redis: %w", err)
 		}
-		if r.Feed {
-			if feed, err = s.Feed(nil); err != nil {
-				return nil, errors.Join(fmt.Errorf("config: tiers.redis.feed: %w", err), s.Close())
-			}
+		if feed, err = r.feed(s); err != nil {
+			return nil, errors.Join(fmt.Errorf("config: tiers.redis.feed: %w", err), s.Close())
 		}
 		tiers = append(tiers, chain.Tier{Name: redisTier, Store: s, Shared: true, TTL: r.TTL, Timeout: r.Timeout, WriteBack: r.WriteBack})
 	}
@@ -166,6 +164,17 @@ func (r *Redis) open(wire store.Wirer) (*redisstore.Store, error) {
 	return redisstore.Connect(cfg, &redisstore.Options{
 		Prefix: r.Prefix, Wire: wire, MaxValue: r.MaxValue, NewestWins: r.NewestWins,
 	})
+}
+
+// feed returns the feed of s that is configured, nil for none.
+func (r *Redis) feed(s *redisstore.Store) (store.Feed, error) {
+	switch {
+	case !r.Feed:
+		return nil, nil
+	case r.Tracking:
+		return s.TrackingFeed(nil)
+	}
+	return s.Feed(nil)
 }
 
 func (d *Disk) open(tables store.Partitioner, c *Config) (store.Store, error) {

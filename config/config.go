@@ -63,9 +63,10 @@ type Redis struct {
 	PoolSize   int           `koanf:"pool_size"`
 	MaxValue   int64         `koanf:"max_value"` // bytes
 	NewestWins bool          `koanf:"newest_wins"`
-	Feed       bool          `koanf:"feed"`    // exchange news of writes with other processes
-	TTL        time.Duration `koanf:"ttl"`     // bound; 0: none
-	Timeout    time.Duration `koanf:"timeout"` // of a call; 0: the chain's
+	Feed       bool          `koanf:"feed"`     // exchange news of writes with other processes
+	Tracking   bool          `koanf:"tracking"` // with Feed: hear also of writes by other programs
+	TTL        time.Duration `koanf:"ttl"`      // bound; 0: none
+	Timeout    time.Duration `koanf:"timeout"`  // of a call; 0: the chain's
 	WriteBack  bool          `koanf:"write_back"`
 
 	ownDB bool // DB was set, be it to 0, and wins over that of URL

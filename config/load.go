@@ -176,6 +176,9 @@ func (l *loader) check(cfg *Config) {
 			l.bad(l.file["tiers.redis.url"].line, "tiers.redis", "%s", strings.TrimPrefix(err.Error(), "redisstore: "))
 		}
 	}
+	if r.Tracking && !r.Feed {
+		l.bad(l.file["tiers.redis.tracking"].line, "tiers.redis.tracking", "needs tiers.redis.feed, which is false")
+	}
 	if !cfg.Tiers.Memory.Enabled && !r.Configured() && !cfg.Tiers.Disk.Configured() {
 		l.bad(0, "tiers", "there is none: memory is off, and neither a Redis server nor a directory is named")
 	}

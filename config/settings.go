@@ -69,6 +69,7 @@ func redisSettings() []Setting {
 		{Path: "tiers.redis.max_value", Default: "512MiB", Doc: "largest value", parse: parseSize},
 		{Path: "tiers.redis.newest_wins", Default: "false", Doc: "a write never replaces a newer one of another process", parse: parseBool},
 		{Path: "tiers.redis.feed", Default: "true", Doc: "tell other processes of writes, and hear of theirs", parse: parseBool},
+		{Path: "tiers.redis.tracking", Default: "false", Doc: "hear also of writes by programs without strata, by CLIENT TRACKING; needs feed and Redis 6", parse: parseBool},
 		{Path: "tiers.redis.ttl", Default: "0s", Doc: "longest stay of any entry; 0s: no bound", parse: parseDuration},
 		{Path: "tiers.redis.timeout", Default: "0s", Doc: "bound of each call; 0s: chain.tier_timeout", parse: parseDuration},
 		{Path: "tiers.redis.write_back", Default: "false", Doc: "write behind the caller's back, where a rule says nothing else", parse: parseBool},

@@ -92,8 +92,8 @@ func TestUsage(t *testing.T) {
 	}{
 		{`there is no command "nope"`, []string{"nope"}},
 		{`there is no command "strata policy nope"`, []string{"policy", "nope"}},
-		{"unknown flag: --nope", []string{"--nope"}},
-		{"strata get needs one KEY", []string{"get"}},
+		{"unknown flag: --nope (see strata --help)", []string{"--nope"}},
+		{"strata get needs one KEY (see strata get --help)", []string{"get"}},
 		{"strata get takes only one KEY", []string{"get", "a", "b"}},
 		{"strata set needs a KEY and a VALUE", []string{"set", "a"}},
 		{"strata del needs at least one KEY", []string{"del"}},
@@ -118,6 +118,8 @@ func TestUsage(t *testing.T) {
 		{exitFailed, "not a directory", []string{"--dir", "text.yaml", "get", "k"}},
 		{exitFailed, "/dev/zero is larger than 4 MiB", []string{"policy", "check", "/dev/zero"}},
 		{exitFailed, "nothing listens there", []string{"get", "k", "--addr", "127.0.0.1:1"}},
+		{exitFailed, "give HOST:PORT", []string{"get", "k", "--addr", "localhost"}},
+		{exitFailed, "give HOST:PORT", []string{"serve", "--addr", "localhost"}},
 		{exitFailed, "a key is not empty", []string{"--dir", "there", "set", "", "v"}},
 		{exitFailed, "a key has at most", []string{"--dir", "there", "set", strings.Repeat("k", 100_000), "v"}},
 		{exitNotFound, "there is no value", []string{"--dir", "there", "get", strings.Repeat("k", 100_000)}},
@@ -261,6 +263,34 @@ func TestRedis(t *testing.T) {
 	if _, _, errs := s.input("", "get", "price:AAPL"); strings.Contains(errs, "hunter2") {
 		t.Errorf("the password is in %s", errs)
 	}
+
+	// A tier that refuses the password is another matter than a server of --addr.
+	srv.Do(t, "CONFIG", "SET", "requirepass", "hunter3")
+	for url, refusal := range map[string]string{"redis://" + srv.Addr: "NOAUTH", "redis://:hunter2@" + srv.Addr: "WRONGPASS"} {
+		s.env["REDIS_URL"] = url
+		s.fails(exitFailed, "set REDIS_PASSWORD, or tiers.redis.password", "get", "price:AAPL")
+		if _, out, errs := s.input("", "doctor"); !strings.Contains(out, "set REDIS_PASSWORD") || !strings.Contains(out, refusal) || strings.Contains(out+errs, "hunter") {
+			t.Errorf("doctor: %s%s", out, errs)
+		}
+	}
+	s.fails(exitFailed, "set STRATA_SERVER_PASSWORD", "get", "price:AAPL", "--addr", srv.Addr)
+}
+
+// A key that is no text comes out whole.
+func TestKeysThatAreNoText(t *testing.T) {
+	s := newShell(t)
+	s.env["STRATA_DISK_DIR"] = "cache"
+	const key = "a\xffb"
+	s.ok("set", key, "v")
+	for _, command := range [][]string{{"scan"}, {"scan", "-l"}, {"get", key}, {"ttl", key}} {
+		if got := decode[keyInfo](t, s.ok(append(command, "--json")...)); string(got.Base64) != key || got.Key != "" {
+			t.Errorf("%v: %+v; want the bytes of the key", command, got)
+		}
+	}
+	s.ok("set", "text", "v")
+	if got := decode[keyInfo](t, s.ok("get", "text", "--json")); got.Key != "text" || got.Base64 != nil {
+		t.Errorf("get: %+v; want the text of the key", got)
+	}
 }
 
 func TestPolicy(t *testing.T) {
@@ -313,6 +343,9 @@ func TestConfig(t *testing.T) {
 		t.Errorf("init -: %q", out)
 	}
 	s.fails(exitFailed, "no such file or directory", "config", "init", filepath.Join("no", "dir.yaml"))
+	if out := s.ok("config", "init", "--config", "other.yaml"); out != "wrote other.yaml\n" {
+		t.Errorf("init --config: %q", out)
+	}
 
 	s.write("strata.yaml", "tiers:\n  memory: {capacity: 1GiB}\nrules: [{keys: a, class: hot}]\n")
 	s.env["REDIS_HOST"] = "cache.example"
@@ -372,6 +405,13 @@ func TestDisk(t *testing.T) {
 	s := newShell(t)
 	s.fails(exitUsage, "there is no directory: name one with --dir", "disk", "verify")
 	s.fails(exitFailed, "no cache at cache", "--dir", "cache", "disk", "ls")
+	s.write("mine", "x")
+	for _, command := range []string{"ls", "verify", "repair", "compact"} { // of a directory that is something else
+		s.fails(exitFailed, "no cache at .: it holds none of a cache's files", "--dir", ".", "disk", command)
+	}
+	if files, err := os.ReadDir("."); len(files) != 1 || err != nil {
+		t.Errorf("they left %v, %v", files, err)
+	}
 	s.env["STRATA_DISK_DIR"] = "cache"
 	for _, k := range []string{"a", "b", "c"} {
 		s.ok("set", k, strings.Repeat(k, 5000))

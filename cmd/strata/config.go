@@ -14,10 +14,10 @@ func (a *app) configCommand() *cobra.Command {
 	force := false
 	initial := &cobra.Command{
 		Use: "init [FILE]", Short: "Write a configuration with every setting explained",
-		Long: "Write a configuration with every setting explained to FILE, strata.yaml unless\ngiven, or to standard output for \"-\". All settings are commented out.",
+		Long: "Write a configuration with every setting explained to FILE, to that of --config,\nor else to strata.yaml; for \"-\" to standard output. All settings are commented\nout.",
 		Args: between(0, 1, "one FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			path := "strata.yaml"
+			path := or(a.configPath, "strata.yaml")
 			if len(args) > 0 {
 				path = args[0]
 			}

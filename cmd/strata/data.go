@@ -17,9 +17,22 @@ import (
 // maxInput bounds the values that set takes.
 const maxInput = 512 << 20
 
+// keyInfo is a key in JSON: as text, and in base64 where it is none.
+type keyInfo struct {
+	Key    string `json:"key,omitempty"`
+	Base64 []byte `json:"key_base64,omitempty"`
+}
+
+func keyOf(key string) keyInfo {
+	if utf8.ValidString(key) {
+		return keyInfo{Key: key}
+	}
+	return keyInfo{Base64: []byte(key)}
+}
+
 // entryInfo is an entry in JSON. Value is for text, Base64 for anything else.
 type entryInfo struct {
-	Key     string     `json:"key"`
+	keyInfo
 	Value   *string    `json:"value,omitempty"`
 	Base64  *string    `json:"base64,omitempty"`
 	Size    int        `json:"size"`
@@ -31,7 +44,7 @@ type entryInfo struct {
 }
 
 func infoOf(key string, e *store.Entry, value bool) entryInfo {
-	info := entryInfo{Key: key, Size: len(e.Value), Expires: inspect.Deadline(e.Expires), Fresh: inspect.Deadline(e.Fresh), Version: e.Version, Codec: e.Codec, Tags: e.Tags}
+	info := entryInfo{keyInfo: keyOf(key), Size: len(e.Value), Expires: inspect.Deadline(e.Expires), Fresh: inspect.Deadline(e.Fresh), Version: e.Version, Codec: e.Codec, Tags: e.Tags}
 	if !value {
 		return info
 	}
@@ -217,7 +230,7 @@ func (a *app) ttlCommand() *cobra.Command {
 
 // ttlInfo is a deadline in JSON.
 type ttlInfo struct {
-	Key     string     `json:"key"`
+	keyInfo
 	Expires *time.Time `json:"expires"`
 	Seconds *float64   `json:"seconds"`
 }
@@ -227,7 +240,7 @@ func (a *app) ttl(key string, expires time.Time) error {
 		_, err := fmt.Fprintln(a.out, until(expires, time.Now()))
 		return fail(err)
 	}
-	info := ttlInfo{Key: key, Expires: inspect.Deadline(expires)}
+	info := ttlInfo{keyInfo: keyOf(key), Expires: inspect.Deadline(expires)}
 	if !expires.IsZero() {
 		left := time.Until(expires).Seconds()
 		info.Seconds = &left
@@ -309,7 +322,7 @@ func (a *app) scanned(s *session, enc *json.Encoder, key string, long bool) erro
 
 func (a *app) printKey(enc *json.Encoder, key string) error {
 	if a.json {
-		return fail(enc.Encode(map[string]string{"key": key}))
+		return fail(enc.Encode(keyOf(key)))
 	}
 	_, err := fmt.Fprintln(a.out, printable(key))
 	return fail(err)

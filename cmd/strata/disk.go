@@ -73,7 +73,20 @@ func (a *app) diskDir() (string, error) {
 	case !info.IsDir():
 		return "", fail(fmt.Errorf("no cache at %s: it is not a directory", dir))
 	}
+	if !isCache(dir) { // who opens it for writing would make it one
+		return "", fail(fmt.Errorf("no cache at %s: it holds none of a cache's files", dir))
+	}
 	return dir, nil
+}
+
+// isCache reports whether a directory holds any of what a disk tier makes there.
+func isCache(dir string) bool {
+	for _, name := range []string{"MANIFEST", "LOCK", "kv", "journal", "tables"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // onDisk runs f on the store of the directory. What the store itself tells of its

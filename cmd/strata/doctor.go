@@ -90,7 +90,7 @@ func checkRedis(ctx context.Context, cfg *config.Config) []finding {
 	began := time.Now()
 	now, err := c.Time(ctx).Result()
 	if err != nil {
-		return []finding{{"redis", stateWrong, oneLine(err.Error())}}
+		return []finding{{"redis", stateWrong, oneLine(advised(&store.Error{Op: "time", Tier: "redis", Err: err}))}}
 	}
 	took := time.Since(began)
 	found := []finding{{"redis", stateOK, "answers in " + took.Round(time.Microsecond).String()}}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -51,11 +52,11 @@ func run(ctx context.Context, a *app, args []string) int {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	addCompletion(root)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
-	for _, line := range lines(err) {
+	for _, line := range lines(command.CommandPath(), err) {
 		fmt.Fprintf(a.err, "strata: %s\n", short(line))
 	}
 	var f *failure
@@ -77,8 +78,8 @@ func short(line string) string {
 	return strings.ToValidUTF8(line[:maxLine/2], "") + " ... " + strings.ToValidUTF8(line[len(line)-maxLine/2:], "")
 }
 
-// lines returns what to say about an error, each on one line.
-func lines(err error) []string {
+// lines returns what to say about an error of a command, each on one line.
+func lines(command string, err error) []string {
 	var ce *config.Error
 	if errors.As(err, &ce) {
 		return ce.Lines()
@@ -92,24 +93,31 @@ func lines(err error) []string {
 		return out
 	}
 	var f *failure
-	msg := err.Error()
+	msg := advised(err)
 	if !errors.As(err, &f) {
-		msg += " (see strata --help)"
-	}
-	if hint := hint(err); hint != "" {
-		msg += ": " + hint
+		msg += " (see " + command + " --help)"
 	}
 	msg = strings.TrimPrefix(strings.TrimPrefix(msg, "config: "), "strata: ")
 	return []string{strings.ReplaceAll(msg, "\n", "; ")}
 }
 
+// advised returns an error's text with what to do about it.
+func advised(err error) string {
+	msg, what := err.Error(), hint(err)
+	if what == "" {
+		return msg
+	}
+	return strings.TrimSuffix(msg, ".") + ": " + what
+}
+
 // hint says what to do about an error, where that is known.
 func hint(err error) string {
+	var addr *net.AddrError
 	switch {
 	case errors.Is(err, store.ErrLocked):
 		return "stop the program that has the directory open, or write through it"
 	case errors.Is(err, context.DeadlineExceeded):
-		return "give it longer with --timeout"
+		return "give it longer with --timeout, and see that the server is the right one (rediss:// wants one that speaks TLS)"
 	case errors.Is(err, store.ErrInvalidKey):
 		return "a key is not empty, and does not begin with __strata:"
 	case errors.Is(err, store.ErrTooLarge):
@@ -118,7 +126,12 @@ func hint(err error) string {
 		return "nothing listens there: start it, or name another address"
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "stop the program that has it, or name another with --addr"
+	case errors.As(err, &addr) && addr.Err == "missing port in address":
+		return "give HOST:PORT"
 	case strings.Contains(err.Error(), "NOAUTH"), strings.Contains(err.Error(), "WRONGPASS"):
+		if errors.As(err, new(*store.Error)) { // of a tier, not of --addr
+			return "set REDIS_PASSWORD, or tiers.redis.password, to that of Redis (REDIS_USERNAME, tiers.redis.username: the ACL user)"
+		}
 		return "set STRATA_SERVER_PASSWORD, or server.password, to the server's"
 	}
 	return ""

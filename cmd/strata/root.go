@@ -149,8 +149,9 @@ func (a *app) open(cmd *cobra.Command, write bool) (*session, error) {
 	cfg.Tiers.Memory.Capacity = 4 << 20 // a command is over before memory helps
 	cfg.Tiers.Memory.MaxEntry = 0
 	cfg.Chain.TierTimeout = timeout
-	cfg.IgnoreJournal = true     // a command waits until its writes are in the tiers
-	cfg.Tiers.Redis.Feed = write // who only reads has no news, and holds nothing that could get old
+	cfg.IgnoreJournal = true         // a command waits until its writes are in the tiers
+	cfg.Tiers.Redis.Feed = write     // who only reads has no news, and holds nothing that could get old
+	cfg.Tiers.Redis.Tracking = false // nor does who only writes
 	s := &session{cfg: cfg, faults: &faults{}}
 	cfg.OnError = s.faults.add
 	s.ctx, s.cancel = context.WithTimeout(cmd.Context(), timeout)
