@@ -28,6 +28,9 @@ t() { go test -count=1 -timeout 3h -v "$@"; }
 # crashed, against a model.
 part_model() {
 	t -race -run 'Model' ./chain ./store/memstore ./store/packstore ./store/diskstore
+	# More examples of each property than 100, without the race detector: it keeps
+	# some 200 KiB of each example.
+	if [ -n "$STRATA_TORTURE" ]; then RAPID_CHECKS=10000 t -run 'Model$' ./chain ./store/memstore; fi
 }
 
 # Concurrent histories, judged by porcupine; and planted bugs, which must be found.
@@ -65,7 +68,7 @@ part_faults() {
 # half open.
 part_redis() {
 	t -race ./store/redisstore ./notify/...
-	t -race -run 'Outage|Lease|Process|Chain' ./internal/integration
+	t -race -run 'Outage|Lease|Process|Chain|Sentinel|Reshard|Cluster|FlushAll|Foreign' ./internal/integration
 }
 
 # The server beside redis-server, command by command, and hostile clients.

@@ -25,6 +25,7 @@ type counting struct {
 	begun          []atomic.Int64 // the count whose Set began last, by key
 	stop           chan struct{}
 	wg             sync.WaitGroup
+	seen           []atomic.Int64 // the highest count that was read, by key
 	reads, failed  atomic.Int64
 	why            atomic.Value // string: the last failure of a read
 }
@@ -32,7 +33,7 @@ type counting struct {
 func count(t *testing.T, writer, reader *chain.Chain, keys ...string) *counting {
 	l := &counting{
 		t: t, writer: chain.NewCache[string](writer, nil), reader: chain.NewCache[string](reader, nil),
-		keys: keys, begun: make([]atomic.Int64, len(keys)), stop: make(chan struct{}),
+		keys: keys, begun: make([]atomic.Int64, len(keys)), seen: make([]atomic.Int64, len(keys)), stop: make(chan struct{}),
 	}
 	for i := range keys {
 		l.set(i)
@@ -65,8 +66,8 @@ func (l *counting) set(i int) {
 	}
 }
 
-// get reads a count, which must be one that was written. It may be an old one:
-// news take their time.
+// get reads a count, which must be one that was written. It may be an old one, for
+// news take their time, but none that is older than what was read before.
 func (l *counting) get(i int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -77,8 +78,12 @@ func (l *counting) get(i int) {
 		l.why.Store(err.Error())
 		return
 	}
-	if n, err := strconv.ParseInt(v, 10, 64); err != nil || n < 1 || n > l.begun[i].Load() {
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < 1 || n > l.begun[i].Load() {
 		l.t.Errorf("%s = %q, which nobody wrote", l.keys[i], v)
+	}
+	if before := l.seen[i].Swap(n); n < before {
+		l.t.Errorf("%s = %d, after %d had been read", l.keys[i], n, before)
 	}
 }
 
@@ -88,6 +93,15 @@ func (l *counting) goesOn() {
 		want := l.begun[i].Load() + 20
 		redistest.Eventually(l.t, time.Minute, "the load goes on", func() bool { return l.begun[i].Load() >= want })
 	}
+}
+
+// calms waits until the load goes on without a read that fails.
+func (l *counting) calms() {
+	redistest.Eventually(l.t, time.Minute, "no read fails any more", func() bool {
+		failed := l.failed.Load()
+		l.goesOn()
+		return l.failed.Load() == failed
+	})
 }
 
 // end ends the load and waits until the reader sees the last counts.
@@ -116,7 +130,8 @@ func (l *counting) end(writer *chain.Chain) {
 }
 
 // The master dies under load. No write fails, for it is owed to Redis meanwhile; no
-// read gives what nobody wrote; and in the end both chains agree.
+// read gives what nobody wrote, or goes back; reads that fail come to an end; and
+// both chains agree then.
 func TestSentinelFailoverUnderLoad(t *testing.T) {
 	t.Parallel()
 	g := redistest.StartSentinel(t)
@@ -129,7 +144,7 @@ func TestSentinelFailoverUnderLoad(t *testing.T) {
 		role, _ := g.Replica.Do(t, "ROLE").([]any)
 		return len(role) > 0 && role[0] == "master"
 	})
-	l.goesOn()
+	l.calms()
 	l.end(a)
 }
 
@@ -160,10 +175,106 @@ func TestClusterDownUnderLoad(t *testing.T) {
 	cfg := redisstore.Config{Addrs: c.Addrs(), Cluster: true}
 	a, b := fed(t, cfg, true), fed(t, cfg, false)
 	l := count(t, a, b, "k0", "k1", "k2", "k3")
+	writer, ctx := chain.NewCache[string](a, nil), context.Background()
+	const unread = 30 // keys of all nodes, which the reader has to ask Redis for
+	for i := range unread {
+		if err := writer.Set(ctx, fmt.Sprint("unread", i), "v"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	l.goesOn()
 	c.Nodes[2].Stop(t)
+	refused := 0
+	for i := range unread {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		v, err := l.reader.Get(ctx, fmt.Sprint("unread", i))
+		cancel()
+		if err == nil && v != "v" || errors.Is(err, store.ErrNotFound) && !errors.Is(err, chain.ErrTierDown) {
+			t.Errorf("unread%d = %q, %v; want its value or the error of its node", i, v, err)
+		}
+		if err != nil {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("a node was gone, and nothing failed")
+	}
 	l.goesOn()
 	c.Nodes[2].Restart(t)
-	l.goesOn()
+	l.calms()
 	l.end(a)
+}
+
+// Redis replicates behind the caller's back: a master that dies takes writes with it
+// that it acknowledged. The process that wrote never reads anything else, and puts it
+// back when it finds it gone; another one may find what was there before until then. The
+// next write of a key is what all of them see; and the feed, whose last entries are lost
+// too, goes on.
+func TestSentinelLosesAnAcknowledgedWrite(t *testing.T) {
+	t.Parallel()
+	g := redistest.StartSentinel(t)
+	cfg := redisstore.Config{Addrs: []string{g.Addr}, MasterName: redistest.MasterName}
+	a, b := fed(t, cfg, true), fed(t, cfg, false)
+	writer, reader, ctx := chain.NewCache[string](a, nil), chain.NewCache[string](b, nil), context.Background()
+	for key, v := range map[string]string{"lost": "before", "healed": "before"} {
+		if err := writer.Set(ctx, key, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	redistest.Eventually(t, 20*time.Second, "the writes are replicated", func() bool {
+		return g.Replica.Do(t, "EXISTS", "p:lost", "p:healed") == int64(2)
+	})
+	g.Replica.Pause(t) // and cut off, so that nothing waits for it in its socket
+	g.Master.Do(t, "CLIENT", "KILL", "TYPE", "replica")
+	for _, key := range []string{"lost", "healed"} {
+		if err := writer.Set(ctx, key, "acknowledged"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Flush(ctx); err != nil {
+		t.Fatalf("the master has not acknowledged: %v", err)
+	}
+	g.Master.Stop(t)
+	g.Replica.Resume(t)
+	redistest.Eventually(t, 60*time.Second, "the replica is promoted", func() bool {
+		if v, err := writer.Get(ctx, "lost"); err == nil && v != "acknowledged" || errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the writer reads %q, %v; it wrote something else", v, err)
+			return true
+		}
+		role, _ := g.Replica.Do(t, "ROLE").([]any)
+		return len(role) > 0 && role[0] == "master"
+	})
+	redistest.Eventually(t, 60*time.Second, "another process reads again", func() bool {
+		v, err := reader.Get(ctx, "lost")
+		if err == nil && v != "before" && v != "acknowledged" {
+			t.Errorf("%q; nobody wrote it", v)
+		}
+		return err == nil || errors.Is(err, store.ErrNotFound) // it may have heard of the write
+	})
+	if err := writer.Set(ctx, "healed", "after"); err != nil {
+		t.Errorf("Set: %v", err)
+	}
+	redistest.Eventually(t, 60*time.Second, "the new master has the next write", func() bool {
+		return a.Flush(ctx) == nil && g.Replica.Do(t, "EXISTS", "p:healed") == int64(1)
+	})
+	redistest.Eventually(t, 60*time.Second, "the other process sees the next write", func() bool {
+		v, err := reader.Get(ctx, "healed")
+		return err == nil && v == "after"
+	})
+	if v, err := writer.Get(ctx, "healed"); v != "after" || err != nil {
+		t.Errorf("the writer reads %q, %v", v, err)
+	}
+	if v, err := writer.Get(ctx, "lost"); v != "acknowledged" || err != nil {
+		t.Errorf("the writer reads %q, %v", v, err)
+	}
+	redistest.Eventually(t, 60*time.Second, "the other process sees what was put back", func() bool {
+		if v, err := writer.Get(ctx, "lost"); err != nil || v != "acknowledged" { // puts it back as soon as that can be
+			t.Errorf("the writer reads %q, %v", v, err)
+		}
+		v, err := reader.Get(ctx, "lost")
+		return err == nil && v == "acknowledged"
+	})
+	for _, c := range []*chain.Chain{a, b} {
+		redistest.Eventually(t, 60*time.Second, "the feed is followed", func() bool { return c.Stats().Feed.Following })
+	}
 }

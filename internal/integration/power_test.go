@@ -135,7 +135,7 @@ func TestPowerLoss(t *testing.T) {
 					t.Fatalf("round %d: %v", round, lost)
 				}
 			}
-			t.Logf("%d rounds, operations of each writer: %v", rounds, &acked)
+			t.Logf("%d rounds, operations of each writer: %s", rounds, acked.String())
 		})
 	}
 }
@@ -229,6 +229,7 @@ func cutPower(t *testing.T, image, mode string, acked *crashtest.Acked) {
 	cut := make(chan error, 1)
 	err = acked.Follow(out, func() {
 		time.AfterFunc(time.Duration(30+rand.IntN(200))*time.Millisecond, func() {
+			acked.Cut()
 			cut <- shutDown(dir)
 			_ = cmd.Process.Kill()
 		})

@@ -65,6 +65,7 @@ func TestProcessCatchesUp(t *testing.T) {
 				b.get(fmt.Sprint("k", i)) // in its memory now, and its disk
 			}
 			b.must(order{Op: "flush"})
+			before := b.do(order{Op: "missed"}).Value
 			proxy.Cut()
 			for i := range n {
 				a.must(order{Op: "set", Key: fmt.Sprint("k", i), Value: "new"})
@@ -88,6 +89,11 @@ func TestProcessCatchesUp(t *testing.T) {
 				if got := b.get(fmt.Sprint("k", i)); got != want {
 					t.Fatalf("k%d = %q after the replay; want %q", i, got, want)
 				}
+			}
+			// What was whole has been replayed, and nothing looked up anew; what was
+			// trimmed cannot have been.
+			if after := b.do(order{Op: "missed"}).Value; (after != before) != trimmed {
+				t.Errorf("all became suspect %s times before the cut, and %s times in all", before, after)
 			}
 		})
 	}
@@ -172,9 +178,21 @@ func TestLeaseOfDeadProcess(t *testing.T) {
 	began := time.Now()
 	done := make(chan string)
 	go func() { done <- b.do(order{Op: "load", Key: key}).Value }()
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond) // a load takes 300ms: would it not wait, it would be done
+	select {
+	case got := <-done:
+		t.Fatalf("the second worker did not wait for the first: it has %q", got)
+	default:
+	}
+	if n := fmt.Sprint(srv.Do(t, "GET", "loads:"+key)); n != "1" {
+		t.Errorf("%s loads while the holder lives; want 1", n)
+	}
 	if err := a.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
+	}
+	left, err := srv.Client(t).PTTL(context.Background(), "__strata:lease:{"+prefix+key+"}").Result()
+	if err != nil || left > leaseTTL {
+		t.Errorf("the dead worker's lease is for %v more, %v; want %v at most", left, err, leaseTTL)
 	}
 	if got := <-done; got != "loaded 2" {
 		t.Errorf("the second worker got %q; want what it loaded itself", got)

@@ -55,7 +55,7 @@ type settings struct {
 
 // order is what a worker is told to do, and answer what came of it.
 type order struct {
-	Op    string            `json:"op"` // set, get, delete, setmany, load, follow, flush, close
+	Op    string            `json:"op"` // set, get, delete, setmany, load, follow, missed, flush, close
 	Key   string            `json:"key,omitempty"`
 	Value string            `json:"value,omitempty"`
 	Many  map[string]string `json:"many,omitempty"`
@@ -161,6 +161,8 @@ func obey(cache *chain.Cache[string], o order, s settings) answer {
 			time.Sleep(time.Millisecond)
 		}
 		err = ctx.Err()
+	case "missed": // how often all that the worker held has become suspect
+		a.Value = fmt.Sprint(cache.Chain().Stats().Feed.Missed)
 	case "flush":
 		err = cache.Chain().Flush(ctx)
 	case "close":
