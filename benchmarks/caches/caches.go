@@ -53,6 +53,7 @@ func All[V any]() []Maker[V] {
 		{"ristretto", openRistretto[V]},
 		{"otter", openOtter[V]},
 		{"theine", openTheine[V]},
+		{"hot", openHot[V]},
 		{"ttlcache", openTTLCache[V]},
 		{"sturdyc", openSturdyc[V]},
 		{"go-redis-cache", openGoRedisCache[V]},

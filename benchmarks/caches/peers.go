@@ -13,6 +13,7 @@ import (
 	redis_cache "github.com/go-redis/cache/v9"
 	"github.com/jellydator/ttlcache/v3"
 	"github.com/maypok86/otter/v2"
+	"github.com/samber/hot"
 	"github.com/viccon/sturdyc"
 )
 
@@ -93,6 +94,41 @@ func openTheine[V any](tb testing.TB, cfg *Config[V]) *Cache[V] {
 		},
 		Load:    func(key string) (V, error) { return open().Get(ctx, key) },
 		Sync:    c.Wait,
+		Entries: c.Len,
+	}
+}
+
+// openHot opens hot with LRU, as the examples of its documentation do: with its TinyLFU
+// policies it drops entries while there is room, and a full shard evicts while others
+// have room.
+func openHot[V any](tb testing.TB, cfg *Config[V]) *Cache[V] {
+	load := func(keys []string) (map[string]V, error) {
+		found := make(map[string]V, len(keys))
+		for _, key := range keys {
+			v, err := cfg.Loader(context.Background(), key)
+			if err != nil {
+				return nil, err
+			}
+			found[key] = v
+		}
+		return found, nil
+	}
+	c := hot.NewHotCache[string, V](hot.LRU, cfg.Entries).
+		WithTTL(TTL).
+		Build()
+	return &Cache[V]{
+		Get: func(key string) (v V, ok bool) {
+			v, ok, _ = c.Get(key)
+			return v, ok
+		},
+		Set: func(key string, v V) error {
+			c.Set(key, v)
+			return nil
+		},
+		Load: func(key string) (V, error) {
+			v, _, err := c.GetWithLoaders(key, load)
+			return v, err
+		},
 		Entries: c.Len,
 	}
 }

@@ -29,9 +29,9 @@
 // BenchmarkL1Hit, BenchmarkReadThrough, BenchmarkMixed and BenchmarkL1Set are the
 // workloads of RESULTS.md: all caches, those of package caches, take turns. Order is
 // uniform or Zipf(1.01). Read-through is a get that names a loader, of a key that is
-// there; "floor-strata-get" is strata's Get of the same cache. All has been read before:
-// the uniform order is measured first, and read-through reads its keys once, for the first
-// reads of an object cost strata twice as much as those that follow (decision 016). Mixed
+// there; "floor-strata-get" is strata's Get of the same cache. The uniform order is measured
+// first, and read-through reads its keys once before: the first read of an object costs
+// strata a little more than those that follow (decision 017). Mixed
 // replaces one value for 19 reads. Writes replace values that are
 // there; what a library defers is waited for between the turns.
 //

@@ -5,7 +5,8 @@
 //
 // Every cache holds about the same number of entries. strata and its otter engine
 // count bytes: their capacity in bytes is set so that, filled with four times as
-// many keys, they hold that number. All values of a run have one length, so that the
+// many keys, they hold that number; they hold it at the end of a sequence too
+// (TestSameSize). All values of a run have one length, so that the
 // entries take some 4 MiB. After each set the cache is waited for where it defers work
 // (ristretto drops a part of the sets of a tight loop, which a program that loads what
 // it misses would not run into).

@@ -95,7 +95,7 @@ func valueFor(entries int) string { return strings.Repeat("v", max(64, 4<<20/ent
 
 // capacity is the number of bytes with which strata's memory holds about entries
 // of them. The others are given a number of entries, and do not look at it.
-func capacity(b *testing.B, m caches.Maker[string], entries int) int64 {
+func capacity(b testing.TB, m caches.Maker[string], entries int) int64 {
 	b.Helper()
 	if m.Name != "strata" && m.Name != "strata-otter" {
 		return 0
@@ -115,7 +115,7 @@ func capacity(b *testing.B, m caches.Maker[string], entries int) int64 {
 }
 
 // held is how many entries are left of four times as many as are wanted.
-func held(b *testing.B, m caches.Maker[string], bytes int64, entries int) int {
+func held(b testing.TB, m caches.Maker[string], bytes int64, entries int) int {
 	b.Helper()
 	c, value := m.Open(b, &caches.Config[string]{Bytes: bytes, Entries: entries, Loader: none}), valueFor(entries)
 	for i := range 4 * entries {

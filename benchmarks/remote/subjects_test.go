@@ -54,6 +54,7 @@ func must[T any](b *testing.B) func(v T, err error) T {
 
 // setup is what the subjects share: one server, and a client of each kind.
 type setup struct {
+	address  string
 	raw      *redis.Client
 	rueidis  rueidis.Client
 	remote   *redisstore.Store
@@ -68,6 +69,7 @@ func start(b *testing.B) *setup {
 	cfg := &redisstore.Config{Addrs: []string{addr}}
 	client := must[redis.UniversalClient](b)(redisstore.NewClient(cfg))
 	s := &setup{
+		address: addr,
 		raw:     client.(*redis.Client),
 		rueidis: must[rueidis.Client](b)(rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, DisableCache: true})),
 		remote:  must[*redisstore.Store](b)(redisstore.New(client, nil)),
@@ -112,12 +114,17 @@ type kept struct{ store.Store }
 
 func (kept) Close() error { return nil }
 
-// What the chain would lose by the wrapping: GetMany, Fill, and the promise of
+// What the chain would lose by the wrapping: GetMany, GetEach, Fill, and the promise of
 // Interruptible.
 func (kept) Interruptible() {}
 
 func (k kept) GetMany(ctx context.Context, keys []string) (map[string]store.Entry, error) {
 	return store.GetMany(ctx, k.Store, keys)
+}
+
+// GetEach is of redisstore.
+func (k kept) GetEach(ctx context.Context, keys []string, answers []store.Answer) error {
+	return store.GetEach(ctx, k.Store, keys, answers)
 }
 
 func (k kept) Fill(ctx context.Context, key string, e store.Entry) (bool, error) {
@@ -160,29 +167,6 @@ func (s *setup) hits(b *testing.B) []subject {
 				return err
 			}
 		}()},
-	}
-}
-
-func (s *setup) batches(b *testing.B) []subject {
-	c := chain.NewCache[[]byte](chainOf(b, s.remote, true), nil)
-	b.Cleanup(func() { _ = c.Chain().Close(context.Background()) })
-	return []subject{
-		{"go-redis", func(ctx context.Context, i int) error { return s.raw.MGet(ctx, s.everyKey[i%batches]...).Err() }},
-		{"strata-store", func(ctx context.Context, i int) error {
-			_, err := s.remote.GetMany(ctx, s.everyKey[i%batches])
-			return err
-		}},
-		{"strata-chain", func(ctx context.Context, i int) error {
-			r, err := c.GetMany(ctx, s.everyKey[i%batches])
-			if err == nil && len(r) != batchSize {
-				err = fmt.Errorf("%d of %d values", len(r), batchSize)
-			}
-			return err
-		}},
-		{"rueidis", func(ctx context.Context, i int) error {
-			_, err := rueidis.MGet(s.rueidis, ctx, s.everyKey[i%batches])
-			return err
-		}},
 	}
 }
 

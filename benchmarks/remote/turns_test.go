@@ -124,32 +124,6 @@ func (s *setup) emptyChain(b *testing.B) *cache.ChainCache[string] {
 		cache.New[string](redis_store.NewRedis(s.raw)))
 }
 
-// BenchmarkBatch is a hundred values that Redis has, in one call.
-func BenchmarkBatch(b *testing.B) {
-	all := start(b).batches(b)
-	for i, s := range all {
-		switch s.name {
-		case "go-redis", "rueidis":
-			all[i].name = "floor-" + s.name
-		case "strata-chain":
-			all[i].name = "strata"
-		}
-	}
-	b.Run(fmt.Sprintf("keys=%d", batchSize), func(b *testing.B) {
-		byCallers(b, func(b *testing.B, callers int) { inTurns(b, callers, ordered(all)) })
-	})
-}
-
-// ordered puts the subject that others are compared with first.
-func ordered(all []subject) []subject {
-	for i, s := range all {
-		if s.name == "strata" {
-			all[0], all[i] = all[i], all[0]
-		}
-	}
-	return all
-}
-
 // modesOfSet are the rules of BenchmarkSet.
 var modesOfSet = []struct {
 	name string
