@@ -127,7 +127,7 @@ func New(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) {
 
 func compose(tiers []Tier, policies *policy.Set, opts *Options) (*Chain, error) {
 	c := &Chain{policies: policies, closing: make(chan struct{}), stop: make(chan struct{})}
-	c.hlc.Origin = uint16(rand.UintN(1 << 15)) // the other half is room to count
+	c.hlc.Origin = 1 + uint16(rand.UintN(1<<15-1)) // 0 is for what is loaded, see aged; the other half is room to count
 	if opts != nil {
 		c.opts = *opts
 	}

@@ -58,17 +58,26 @@ func erasedBy(version uint64, deleted bool) uint64 {
 
 // aged returns e, which p brings, with the version that it has in t. Within one
 // millisecond the versions of two processes do not tell which came first, so what
-// was loaded gives way, in a shared tier, to every write and delete of the
-// millisecond in which the load began.
-func (t *tier) aged(e store.Entry, p *promotion) store.Entry {
-	if t.Shared && e.Version == p.stamp {
+// was loaded gives way, where several processes write, to every write and delete of the
+// millisecond in which the load began: in a shared tier, in those that hear of its
+// writes, and in memory, see object.loaded.
+func (c *Chain) aged(t *tier, e store.Entry, p *promotion) store.Entry {
+	if e.Version == p.stamp && (t.Shared || c.known != nil) {
 		e.Version = loadedAs(e.Version)
 	}
 	return e
 }
 
-// loadedAs is the version, in a shared tier, of what was loaded under the given one.
+// loadedAs is the version, in a tier, of what was loaded under the given one.
 func loadedAs(version uint64) uint64 { return version - version%clock.Millisecond }
+
+// sharedVersion is the version that what memory holds has in a shared tier.
+func sharedVersion(h held) uint64 {
+	if h.loaded() {
+		return loadedAs(h.ver())
+	}
+	return h.ver()
+}
 
 // remembers reports whether the tier still remembers every delete since stamp. A
 // fill of what was read or loaded earlier could undo one of another process.

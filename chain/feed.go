@@ -207,8 +207,8 @@ func (n *notices) apply(news store.News) {
 		n.applied.add(1)
 		n.c.hlc.Observe(ch.Version)
 		switch ch.Kind {
-		case store.ChangeWrite:
-			n.c.foreignWrite(ch.Key, ch.Version)
+		case store.ChangeWrite, store.ChangeLost:
+			n.c.foreignWrite(ch.Key, ch.Version, ch.Kind == store.ChangeLost)
 		case store.ChangeTag:
 			n.c.foreignTag(ch.Key, ch.Version)
 		case store.ChangeClear:

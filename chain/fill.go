@@ -239,7 +239,7 @@ func (c *Chain) fillTier(ctx context.Context, p *promotion, t placed, old remnan
 		c.counts.fenced.add(1)
 		return
 	}
-	stored, e := true, t.aged(e, p)
+	stored, e := true, c.aged(t.tier, e, p)
 	err := t.call(ctx, &t.writes, func(ctx context.Context) (err error) {
 		switch old.way(e) {
 		case unconditional:

@@ -48,7 +48,7 @@ func (c *Chain) fillTierMany(ctx context.Context, t *tier, fills []promotion, re
 			c.counts.fenced.add(1)
 			continue
 		}
-		e = t.aged(e, p)
+		e = c.aged(t, e, p)
 		switch r, _ := replace[p.key].in(t); r.way(e) {
 		case unconditional:
 			sets[p.key] = e

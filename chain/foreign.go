@@ -24,19 +24,18 @@ func (c *Chain) told(o *operation) {
 }
 
 // foreignWrite forgets what this process holds of a key that another has written
-// or deleted, unless it is newer.
-func (c *Chain) foreignWrite(key string, version uint64) {
+// or deleted, unless it is newer. lost says that it was written before, and that the
+// shared tier has lost that.
+func (c *Chain) foreignWrite(key string, version uint64, lost bool) {
 	s := c.fences.of(key)
 	s.mu.Lock()
-	if c.memory != nil {
-		obj, ok := c.memory.peek(key)
-		if h, is := obj.(held); ok && (!is || h.ver() < version) {
-			if err := c.memory.Store.Delete(c.ctx, key); err != nil {
-				c.report(tierError("delete", c.memory.Name, key, err))
-			}
-		}
+	last, ours := c.know(key, version, false)
+	from := version // what is held may stay from this version on
+	if !lost && ours && last == version {
+		from++ // the clocks came to the same: of two such writes the shared tier has the later to come
 	}
-	if c.know(key, version, false) { // it was told again, or this process's own write is later
+	c.forgetOlder(key, from, lost)
+	if lost && last >= version { // two that tell each other of a loss would turn away each other's repair
 		s.mu.Unlock()
 		return
 	}
@@ -52,8 +51,27 @@ func (c *Chain) foreignWrite(key string, version uint64) {
 	c.flights.forget(key, end)
 	for _, t := range c.bytes {
 		if !t.Shared {
-			c.purge(t, key, version)
+			c.purge(t, key, from)
 		}
+	}
+}
+
+// forgetOlder forgets what memory holds of key, unless it was written, here or elsewhere,
+// under that version or a later one. What was loaded may have been kept from the shared
+// tier by another's write, also where its version is the later one, and of a plain key
+// that tier has what came last: both are read there again. What is left of a lost write
+// is not. The lock of the key's stripe is held.
+func (c *Chain) forgetOlder(key string, version uint64, lost bool) {
+	if c.memory == nil {
+		return
+	}
+	obj, ok := c.memory.peek(key)
+	h, is := obj.(held)
+	if !ok || is && sharedVersion(h) >= version && (lost || !h.loaded() && !c.plan(key).plain) {
+		return
+	}
+	if err := c.memory.Store.Delete(c.ctx, key); err != nil {
+		c.report(tierError("delete", c.memory.Name, key, err))
 	}
 }
 

@@ -124,7 +124,8 @@ type meeting struct {
 	newer       bool // the other's version, compared with this process's
 	deletes     bool // the other deletes, or else writes "theirs"
 	happened    bool
-	version     uint64 // of the other's operation
+	pause       time.Duration // after the other's operation
+	version     uint64        // of the other's operation
 }
 
 // modes are how the two tiers are written: r and d back, - through.
@@ -159,6 +160,7 @@ func (m *meeting) news() {
 	}
 	noErr(m.t, m.other.Publish(ctx, []store.Change{{Kind: store.ChangeWrite, Key: key, Version: m.version}}))
 	synctest.Wait()
+	time.Sleep(m.pause)
 	m.happened = true
 }
 
@@ -235,6 +237,7 @@ func encounters() []encounter {
 	}
 	shared := func(m *meeting) { plant(m.redis) }
 	onDisk := func(m *meeting) { plant(m.disk) }
+	nextMillisecond := func(m *meeting) { m.pause = time.Millisecond } // what is loaded in that of a delete gives way to it
 	prepared := func(prepare, op func(*meeting), moment string) func(*meeting) {
 		return func(m *meeting) { prepare(m); m.at(moment, func() { op(m) }) }
 	}
@@ -254,12 +257,11 @@ func encounters() []encounter {
 	for _, moment := range []string{"redis was read", "disk was read", "redis is to be filled", "redis was filled"} {
 		es = append(es, encounter{name: "read from disk, " + moment, modes: "-- rd", ours: "ours", newer: true, do: prepared(onDisk, read, moment)})
 	}
-	nothing := func(*meeting) {}
 	for _, moment := range []string{"redis was read", "disk was read"} { // the load begins when the key is known to be absent
-		es = append(es, encounter{name: "load, " + moment, modes: "-- rd", ours: "ours", newer: true, loads: true, do: prepared(nothing, load, moment)})
+		es = append(es, encounter{name: "load, " + moment, modes: "-- rd", ours: "ours", newer: true, loads: true, do: prepared(nextMillisecond, load, moment)})
 	}
 	for _, moment := range []string{"it is loaded", "redis is to be filled", "redis was filled", "disk is to be filled", "disk was filled"} {
-		es = append(es, encounter{name: "load, " + moment, modes: "-- rd", ours: "ours", newer: true, do: prepared(nothing, load, moment)})
+		es = append(es, encounter{name: "load, " + moment, modes: "-- rd", ours: "ours", newer: true, do: prepared(func(*meeting) {}, load, moment)})
 	}
 	return es
 }
@@ -295,8 +297,8 @@ func TestForeignWriteAtEveryMoment(t *testing.T) {
 	}
 }
 
-// A feed that hands a process its own changes back costs it nothing: of what it
-// holds, none is older.
+// A feed that hands a process its own changes back, which it is not to, costs it what it
+// holds, for that could be another's write of the same version, and no more than that.
 func TestOwnChangesComeBack(t *testing.T) {
 	for _, modes := range []string{"--", "rd", "-d", "r-"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -305,15 +307,15 @@ func TestOwnChangesComeBack(t *testing.T) {
 			flush(t, m.cache.Chain())
 			e, _ := m.redis.Peek("k")
 			reads := m.redis.Reads("k")
-			noErr(t, m.other.Publish(t.Context(), []store.Change{{Kind: store.ChangeWrite, Key: "k", Version: e.Version}}))
-			synctest.Wait()
-			v, err := m.cache.Get(t.Context(), "k")
-			want(t, v, err, "ours")
-			if n := m.redis.Reads("k") - reads; n != 0 {
-				t.Errorf("%s: its own change cost it what memory held", modes)
+			for range 3 {
+				noErr(t, m.other.Publish(t.Context(), []store.Change{{Kind: store.ChangeWrite, Key: "k", Version: e.Version}}))
+				synctest.Wait()
+				v, err := m.cache.Get(t.Context(), "k")
+				want(t, v, err, "ours")
+				flush(t, m.cache.Chain())
 			}
-			if d, ok := m.disk.Peek("k"); !ok || d.Version != e.Version {
-				t.Errorf("%s: its own change cost it what its disk held", modes)
+			if n := m.redis.Reads("k") - reads; n > 3 {
+				t.Errorf("%s: %d reads of the shared tier; want three at most", modes, n)
 			}
 		})
 	}

@@ -47,7 +47,7 @@ func TestForeignWriteAmidDurable(t *testing.T) {
 	c, cache := open()
 	deleted := func() {
 		version := c.hlc.Next()
-		c.foreignWrite("k", version)
+		c.foreignWrite("k", version, false)
 	}
 	news.Store(&deleted)
 	if err := cache.Set(ctx, "k", "ours"); err != nil {

@@ -44,19 +44,20 @@ func (c *Chain) remembersWrites() {
 	}
 }
 
-// know remembers that key was written or deleted, by this process or by another. It reports
-// whether that is no news. The lock of the key's stripe is held.
-func (c *Chain) know(key string, version uint64, own bool) (known bool) {
+// know remembers that key was written or deleted, by this process or by another. It returns
+// the version that was known before, 0 if none was, and whether that was this process's
+// own. The lock of the key's stripe is held.
+func (c *Chain) know(key string, version uint64, own bool) (last uint64, ours bool) {
 	if c.known == nil {
-		return false
+		return 0, false
 	}
 	hash := maphash.String(c.fences.seed, key)
 	set := &c.known[hash%stripes]
 	at := 0
 	for i, k := range &set.last {
 		if k.hash == hash && k.version != 0 {
-			if k.version >= version {
-				return true
+			if last, ours = k.version, set.own[i]; last >= version {
+				return last, ours
 			}
 			at = i
 			break
@@ -66,7 +67,7 @@ func (c *Chain) know(key string, version uint64, own bool) (known bool) {
 		}
 	}
 	set.last[at].hash, set.last[at].version, set.own[at], set.told[at] = hash, version, own, false
-	return false
+	return last, ours
 }
 
 // loss is a write that a walk has found a shared tier to have lost.
@@ -94,7 +95,7 @@ func (c *Chain) lost(t placed, key string, version uint64) *loss {
 	l.remove = set.own[i] || time.Since(clock.Time(c.doubt.Load())) > lossPatience
 	if !set.told[i] {
 		set.told[i] = true
-		c.announce(store.ChangeWrite, key, l.version)
+		c.announce(store.ChangeLost, key, l.version)
 	}
 	return l
 }

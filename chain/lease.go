@@ -175,6 +175,7 @@ func (c *Chain) fillLeased(ctx context.Context, p *promotion) (ok bool) {
 		return true
 	}
 	defer t.queue.letGo(p.key)
+	e = c.aged(t, e, p)
 	var stored bool
 	err := t.call(ctx, &t.writes, func(ctx context.Context) (err error) {
 		stored, err = p.right.Fill(ctx, e)

@@ -108,6 +108,7 @@ func (c *Cache[V]) accept(f *flight, p *plan, v V, w WriteOptions, took time.Dur
 	e.Version, e.Tags = f.since, p.tagsFor(f.key, w.Tags)
 	l.apply(&e)
 	o := c.object(p, v, l, now, &e, took, f.epoch)
+	o.markLoaded(c.chain)
 	c.chain.fillMemory(p, f.key, o, f.since)
 	if p.memory {
 		c.chain.flights.land(f, o, nil)

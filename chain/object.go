@@ -22,7 +22,7 @@ type object[V any] struct {
 	fresh   int64  // soft deadline
 	expires int64  // hard deadline
 	version uint64 // when the write or load began
-	cost    int64  // bytes
+	cost    int64  // bytes; negative: see markLoaded
 	more    *objectMore
 }
 
@@ -87,9 +87,19 @@ func (o *object[V]) refreshable() life {
 	return o.deadlines()
 }
 
+// markLoaded notes that this process loaded the value itself, where other processes' writes
+// are heard of. Their versions do not tell whether they came before or after the load,
+// within the millisecond in which it began.
+func (o *object[V]) markLoaded(c *Chain) {
+	if c.known != nil && o.cost > 0 {
+		o.cost = -o.cost
+	}
+}
+
 // held is what the chain does with an object without knowing its type.
 type held interface {
 	stamp(version uint64)
+	loaded() bool
 	size() int64
 	deadlines() life
 	ver() uint64
@@ -100,7 +110,8 @@ type held interface {
 }
 
 func (o *object[V]) stamp(version uint64) { o.version = version }
-func (o *object[V]) size() int64          { return o.cost }
+func (o *object[V]) loaded() bool         { return o.cost < 0 }
+func (o *object[V]) size() int64          { return max(o.cost, -o.cost) }
 func (o *object[V]) deadlines() life      { return life{o.fresh, o.expires} }
 
 // life is deadlines, of nothing too: that has always expired.

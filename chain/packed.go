@@ -15,7 +15,7 @@ import (
 // Pack implements store.Packer for objects whose value is bytes.
 func (o *object[V]) Pack(p *store.Packed) bool {
 	value, ok := any(&o.value).(*[]byte)
-	if !ok || o.more != nil {
+	if !ok || o.more != nil || o.loaded() {
 		return false
 	}
 	*p = store.Packed{

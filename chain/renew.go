@@ -110,6 +110,7 @@ func (c *Cache[V]) renew(ctx context.Context, f *flight, p *plan, w WriteOptions
 	l.apply(&e)
 	o := c.object(p, best.value, l, now, &e, took, f.epoch)
 	o.cost = best.cost
+	o.markLoaded(ch)
 	ch.fillMemory(p, f.key, o, f.since)
 	ch.flights.land(f, o, nil)
 
@@ -185,6 +186,7 @@ func (r *renewal) touch(ctx context.Context, t placed, old store.Entry) (done bo
 	if !ok || !live || !t.admits(r.key) {
 		return false
 	}
+	e = r.c.aged(t.tier, e, &r.promotion)
 	defer t.queue.letGo(r.key)
 	if !r.c.fences.open(r.key, r.stamp) {
 		return false // the fill will find out too, and count it

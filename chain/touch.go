@@ -120,7 +120,7 @@ func (c *Chain) confirm(key string, stamp, version uint64) {
 	switch set, i := c.lostVersion(key, version); {
 	case !ok:
 		return
-	case is && version != 0 && (h.ver() == version || loadedAs(h.ver()) == version):
+	case is && version != 0 && sharedVersion(h) == version:
 		return
 	case is && set != nil && h.ver() >= set.last[i].version: // the shared tier has lost it
 		return

@@ -151,7 +151,7 @@ func (o *operation) stamp(version uint64) {
 func (c *Chain) settle(o *operation, k *keyLock) {
 	s := c.fences.of(o.key)
 	s.mu.Lock()
-	if k.news > o.version {
+	if k.news > o.version || o.plan.plain && k.news != 0 { // in the shared tier, a plain value may be the other's
 		o.obj = nil
 		for _, t := range o.plan.tiers {
 			t.queue.settle(o.key, k.news)

@@ -34,6 +34,9 @@ const (
 	ChangeTag     ChangeKind = 't' // a tag was invalidated
 	ChangeClear   ChangeKind = 'c' // all was cleared
 	ChangeUnknown ChangeKind = '?' // the publisher lost count: anything may have changed
+	// ChangeLost says that the shared tier has lost the write of a key that has the
+	// version, and gives what was before it. Who still holds the write keeps it.
+	ChangeLost ChangeKind = 'l'
 	// ChangeTouch says that something happened to a key in the shared tier: it was
 	// written or removed, by this process, another or a program of any kind, or it
 	// expired or was evicted. What it was has to be looked up there; see Versions. It
