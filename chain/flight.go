@@ -48,6 +48,8 @@ type flight struct {
 	over  atomic.Bool // landed
 	down  bool        // the same, of the leader's own
 	off   bool        // no longer in the shard, by the leader's doing; his own
+	met   bool        // others have it, too; guarded by the shard
+	alone bool        // it was off before anybody else had it; the leader's
 	turn  turn        // of who goes on after a load
 	trip  *trip       // of its leader; nil for the flights of batches
 
@@ -138,6 +140,17 @@ func opened(ch *chan struct{}, closed bool) <-chan struct{} {
 	return *ch
 }
 
+// spent reports whether nobody has use for f any more: it was not claimed, or has landed
+// and left its shard before anybody else came. The leader asks.
+func (f *flight) spent() bool { return f.shard == nil || f.down && f.off && !f.met }
+
+// shared notes that another goroutine goes on with f, for which the leader's own waits.
+func (f *flight) shared() {
+	f.shard.mu.Lock()
+	f.met, f.alone = true, false
+	f.shard.mu.Unlock()
+}
+
 // landed reports whether obj and err are there.
 func (f *flight) landed() bool { return f.over.Load() }
 
@@ -160,6 +173,7 @@ func (t *flights) claimAt(k flightKey, c *Chain, own *flight, now int64) (f *fli
 	first := s.m[k.key]
 	for f := first; f != nil; f = f.next {
 		if f.flightKey == k {
+			f.met = true
 			return f, false
 		}
 	}
@@ -188,6 +202,10 @@ func (t *flights) land(f *flight, obj any, err error) {
 		return
 	}
 	f.obj, f.err, f.down = obj, err, true
+	if f.alone {
+		f.over.Store(true)
+		return
+	}
 	f.shard.mu.Lock()
 	defer f.shard.mu.Unlock()
 	t.take(f)
@@ -267,6 +285,7 @@ func (t *flights) remove(f *flight) {
 	f.shard.mu.Lock()
 	defer f.shard.mu.Unlock()
 	t.take(f)
+	f.alone = !f.met
 }
 
 // take takes f out of its shard, which is locked, if it is still there.

@@ -77,6 +77,7 @@ func (c *Cache[V]) depart(ctx context.Context, f *flight, p *plan, load loader[V
 // apart runs work on f in a goroutine, with a context that outlives the caller's. The
 // caller has counted it as work of the chain.
 func (c *Cache[V]) apart(ctx context.Context, f *flight, work func(context.Context)) {
+	f.shared()
 	go func() {
 		defer c.chain.discharge(f)
 		room()

@@ -130,7 +130,7 @@ func (b *batch[V]) begin(key string, now int64, more int) (o *object[V], waits b
 		return nil, false, store.ErrNotFound
 	}
 	it := b.item()
-	own := b.flight(more)
+	own := b.flight()
 	it.f, it.leads = ch.flights.claimAt(flightKey{key, c.typ, b.load != nil}, ch, own, now)
 	it.key, it.p = key, p
 	if b.waits == nil {
@@ -184,6 +184,9 @@ func (b *batch[V]) flyHere(ctx context.Context, items []*item[V]) (rest func(con
 // caller's: their flights have other waiters.
 func (b *batch[V]) away(ctx context.Context, items []*item[V], work func(context.Context)) {
 	b.apart = true
+	for _, it := range items {
+		it.f.shared()
+	}
 	ch := b.c.chain
 	ch.work.enter()
 	go func() {

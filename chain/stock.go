@@ -2,20 +2,20 @@ package chain
 
 import "github.com/stratacache/strata/store"
 
-// Items of a batch, and flights, are made many at once. Items are used again for later
-// batches; flights are not, for others may wait for them.
+// Items of a batch, and flights, are made many at once and used again for later batches;
+// flights only where nobody else has any of a part.
 const (
-	stockPart   = 32 // in a part
-	stockKept   = 16 // parts are kept
-	flightsMade = 64 // at most
+	stockPart = 32 // in a part
+	stockKept = 16 // parts are kept
 )
 
-// stock is what the items of a batch are taken from.
+// stock is what the items and flights of a batch are taken from.
 type stock[V any] struct {
-	parts [][]item[V]
-	n     int
-	fresh []flight // not claimed yet
-	said  []store.Answer
+	parts   [][]item[V]
+	n       int
+	flights [][]flight
+	flown   int // of the flights, are not fresh
+	said    []store.Answer
 }
 
 // item returns a new item.
@@ -34,17 +34,21 @@ func (b *batch[V]) item() *item[V] {
 	return &st.parts[part][at]
 }
 
-// flight returns a flight to be claimed, the last one again where that has not been.
-// At most n more are to come. It follows item.
-func (b *batch[V]) flight(n int) *flight {
+// flight returns a flight to be claimed, the last one again where that has not been. It
+// follows item.
+func (b *batch[V]) flight() *flight {
 	st := b.stock
-	if len(st.fresh) > 0 && st.fresh[0].shard != nil {
-		st.fresh = st.fresh[1:]
+	if st.flown > 0 {
+		if last := &st.flights[(st.flown-1)/stockPart][(st.flown-1)%stockPart]; last.shard == nil {
+			return last
+		}
 	}
-	if len(st.fresh) == 0 {
-		st.fresh = make([]flight, min(n, flightsMade))
+	part, at := st.flown/stockPart, st.flown%stockPart
+	if part == len(st.flights) {
+		st.flights = append(st.flights, make([]flight, stockPart))
 	}
-	return &st.fresh[0]
+	st.flown++
+	return &st.flights[part][at]
 }
 
 // room returns room for the answers of a tier that a caller asks: work that goes on
@@ -77,6 +81,31 @@ func (b *batch[V]) giveBack() {
 		clear(st.parts[stockKept:])
 		st.parts = st.parts[:stockKept]
 	}
-	st.n, st.fresh = 0, nil
+	st.keepFlights()
+	st.n, st.flown = 0, 0
 	b.c.stocks.Put(st)
+}
+
+// keepFlights keeps those parts of the flights that nobody else has any of.
+func (st *stock[V]) keepFlights() {
+	kept := st.flights[:0]
+	for i, part := range st.flights {
+		used := part[:min(max(st.flown-i*stockPart, 0), stockPart)]
+		if len(kept) == stockKept || !allSpent(used) {
+			continue
+		}
+		clear(used)
+		kept = append(kept, part)
+	}
+	clear(st.flights[len(kept):])
+	st.flights = kept
+}
+
+func allSpent(fs []flight) bool {
+	for i := range fs {
+		if !fs[i].spent() {
+			return false
+		}
+	}
+	return true
 }

@@ -163,22 +163,26 @@ func (s *Store) readTogether(ctx context.Context, lookups []lookup) {
 			cmds = append(cmds, l.ttl)
 		}
 	}
-	values := redis.NewSliceCmd(ctx, get...)
+	values := redis.NewStringSliceCmd(ctx, get...) // a SliceCmd allocates an interface for each value
 	cmds[0] = values
 	var exist *redis.IntCmd
 	if s.lacking.Load() {
 		exist = redis.NewIntCmd(ctx, append([]any{"exists"}, get[1:]...)...)
 		cmds = append(cmds, exist)
 	}
-	if done, err := s.calls.ReadAlone(ctx, cmds...); !done || err != nil {
+	done, err := s.calls.ReadAlone(ctx, cmds...)
+	if done && err == nil && len(values.Val()) != len(lookups) {
+		err = errCount
+	}
+	if !done || err != nil {
 		for i := range lookups {
 			lookups[i].err = err
 		}
 		return
 	}
-	var doubtful []int
+	var doubtful []int // an empty value, which only another program writes, looks like none
 	for i, v := range values.Val() {
-		if v, ok := v.(string); ok {
+		if v != "" {
 			lookups[i].value = bytesOf(v)
 			continue
 		}

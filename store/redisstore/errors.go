@@ -17,6 +17,9 @@ import (
 // key alone, Set and Delete replace and remove it.
 var ErrWrongType = errors.New("strata: the key holds another Redis type than a string")
 
+// errCount is the error of a batch.
+var errCount = errors.New("the server answers with another number of values than it was asked for")
+
 // fail wraps err, which is not nil, in a *store.Error and counts it.
 func (s *Store) fail(ctx context.Context, op, key string, err error) error {
 	s.count.errors.Add(1)
