@@ -248,8 +248,13 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
+// manyArgs is from how many arguments on a single command goes as a pipeline: go-redis has
+// connections for those with buffers of four times the size, so that a long reply takes
+// fewer reads.
+const manyArgs = 32
+
 func (c *Combiner) roundTrip(ctx context.Context, cmds []redis.Cmder) error {
-	if len(cmds) == 1 {
+	if len(cmds) == 1 && len(cmds[0].Args()) < manyArgs {
 		return c.client.Process(ctx, cmds[0])
 	}
 	p := c.client.Pipeline()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,6 +31,10 @@ type lookup struct {
 	ttl   *redis.DurationCmd
 	err   error // redis.Nil: no value
 }
+
+// lookupRoom has room for the lookups of a round trip, of 512 at most. Who carries out
+// the commands does not look at it.
+var lookupRoom sync.Pool
 
 // GetMany reads keys, up to 512 in one round trip. In a Cluster the keys of each
 // node go in one pipeline.
@@ -60,7 +65,16 @@ func (s *Store) getEach(ctx context.Context, keys []string, found func(i int, e 
 // failed to failed.
 func (s *Store) getChunk(ctx context.Context, keys []string, first int, found func(i int, e store.Entry), failed *store.BatchError) *store.BatchError {
 	const op = "get"
-	lookups := make([]lookup, 0, len(keys))
+	room, _ := lookupRoom.Get().(*[]lookup)
+	if room == nil {
+		room = new([]lookup)
+	}
+	lookups := slices.Grow((*room)[:0], len(keys))
+	defer func(all []lookup) {
+		clear(all[:len(keys)])
+		*room = all
+		lookupRoom.Put(room)
+	}(lookups)
 	for i, key := range keys {
 		if err := s.checkKey(ctx, op, key); err != nil {
 			failed = failed.Add(key, err)
