@@ -5,80 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stratacache/strata/internal/redistest"
 	"github.com/stratacache/strata/store"
 )
-
-// follower follows a feed and keeps what it hears.
-type follower struct {
-	mu      sync.Mutex
-	changes []store.Change
-	cursor  string
-	missed  int
-	unheard int
-	behind  bool          // the last news had more to come
-	knew    int           // how many changes had come when for the first time there were no more; -1: not yet
-	heard   chan struct{} // a note for each piece of news
-	stop    context.CancelFunc
-	done    chan error
-}
-
-func follow(t testing.TB, f store.Feed, cursor string) *follower {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	fo := &follower{knew: -1, stop: cancel, done: make(chan error, 1), heard: make(chan struct{}, 1)}
-	go func() {
-		fo.done <- f.Follow(ctx, cursor, func(n store.News) {
-			fo.mu.Lock()
-			fo.changes = append(fo.changes, n.Changes...)
-			if n.Cursor != "" {
-				fo.cursor, fo.behind = n.Cursor, n.Behind
-			}
-			if !n.Behind && fo.knew < 0 {
-				fo.knew = len(fo.changes)
-			}
-			if n.Missed {
-				fo.missed++
-			}
-			if n.Unheard {
-				fo.unheard++
-			}
-			fo.mu.Unlock()
-			select {
-			case fo.heard <- struct{}{}:
-			default:
-			}
-		})
-	}()
-	t.Cleanup(func() { cancel() })
-	fo.until(t, "a position", func() bool { return fo.cursor != "" })
-	return fo
-}
-
-// until waits for a condition on what was heard.
-func (fo *follower) until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	timeout := time.After(20 * time.Second)
-	for {
-		fo.mu.Lock()
-		good := ok()
-		fo.mu.Unlock()
-		if good {
-			return
-		}
-		select {
-		case <-fo.heard:
-		case err := <-fo.done:
-			t.Fatalf("Follow ended: %v; waiting for %s", err, what)
-		case <-timeout:
-			t.Fatalf("waited in vain for %s; heard %v", what, fo.changes)
-		}
-	}
-}
 
 func newFeed(t testing.TB, s *Store, opts *FeedOptions) *Feed {
 	t.Helper()
@@ -115,11 +47,11 @@ func TestFeedDelivers(t *testing.T) {
 	publish(t, b, written(0))
 	atB.until(t, "three changes", func() bool { return len(atB.changes) == 3 })
 	atA.until(t, "one change", func() bool { return len(atA.changes) == 1 })
-	if !slices.Equal(atB.changes, want) {
-		t.Errorf("the other heard %v; want %v", atB.changes, want)
+	if !slices.Equal(atB.now().changes, want) {
+		t.Errorf("the other heard %v; want %v", atB.now().changes, want)
 	}
-	if atA.changes[0] != written(0) {
-		t.Errorf("the first heard %v; want %v", atA.changes[0], written(0))
+	if atA.now().changes[0] != written(0) {
+		t.Errorf("the first heard %v; want %v", atA.now().changes[0], written(0))
 	}
 }
 
@@ -131,8 +63,8 @@ func TestFeedPrefix(t *testing.T) {
 	c := newFeed(t, b.s, nil)
 	publish(t, c, written(1))
 	atB.until(t, "a change", func() bool { return len(atB.changes) > 0 })
-	if want := []store.Change{written(1)}; !slices.Equal(atB.changes, want) {
-		t.Errorf("heard %v; want %v only", atB.changes, want)
+	if want := []store.Change{written(1)}; !slices.Equal(atB.now().changes, want) {
+		t.Errorf("heard %v; want %v only", atB.now().changes, want)
 	}
 }
 
@@ -151,14 +83,14 @@ func TestFeedResumes(t *testing.T) {
 		batch = append(batch, written(i))
 	}
 	publish(t, a, batch...)
-	again := follow(t, b, first.cursor)
+	again := follow(t, b, first.now().cursor)
 	again.until(t, "everything", func() bool { return len(again.changes) == n })
-	if again.missed != 0 || !slices.Equal(again.changes, batch) {
-		t.Errorf("missed = %d, or the changes differ", again.missed)
+	if again.now().missed != 0 || !slices.Equal(again.now().changes, batch) {
+		t.Errorf("missed = %d, or the changes differ", again.now().missed)
 	}
 	again.until(t, "the end", func() bool { return !again.behind })
-	if again.knew != n {
-		t.Errorf("it was said that nothing more had been published after %d changes of %d", again.knew, n)
+	if again.now().knew != n {
+		t.Errorf("it was said that nothing more had been published after %d changes of %d", again.now().knew, n)
 	}
 }
 
@@ -176,7 +108,7 @@ func TestFeedSaysThatThereIsNothingNew(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- f.Follow(ctx, first.cursor, func(n store.News) { heard <- n })
+		done <- f.Follow(ctx, first.now().cursor, func(n store.News) { heard <- n })
 	}()
 	timeout := time.After(20 * time.Second)
 	for range 5 {
@@ -231,7 +163,7 @@ func TestFeedTellsOfGaps(t *testing.T) {
 			<-first.done
 			publish(t, a, written(1), written(2), written(3))
 			lose(t, s, b.stream)
-			again := follow(t, b, first.cursor)
+			again := follow(t, b, first.now().cursor)
 			again.until(t, "word of the gap", func() bool { return again.missed == 1 })
 			publish(t, a, written(9))
 			again.until(t, "what comes after", func() bool { return slices.Contains(again.changes, written(9)) })
@@ -252,9 +184,9 @@ func TestFeedTrimmedBehindIsNoGap(t *testing.T) {
 	if err := s.client.XTrimMaxLen(context.Background(), b.stream, 2).Err(); err != nil {
 		t.Fatal(err)
 	}
-	again := follow(t, b, first.cursor)
+	again := follow(t, b, first.now().cursor)
 	again.until(t, "the last", func() bool { return len(again.changes) == 1 })
-	if again.missed != 0 {
+	if again.now().missed != 0 {
 		t.Errorf("a gap was reported although all entries after the cursor are there")
 	}
 }
@@ -329,9 +261,9 @@ func TestFeedNoticesAConnectionWithoutAnswers(t *testing.T) {
 	publish(t, newFeed(t, direct, nil), written(1))
 	up()
 	down()
-	again := follow(t, f, fo.cursor)
+	again := follow(t, f, fo.now().cursor)
 	again.until(t, "what came meanwhile", func() bool { return slices.Contains(again.changes, written(1)) })
-	if again.missed != 0 {
+	if again.now().missed != 0 {
 		t.Error("a gap was reported, and nothing was lost")
 	}
 }
@@ -360,9 +292,9 @@ func TestFeedServerRestart(t *testing.T) {
 	}
 	srv.Restart(t)
 	publish(t, a, written(2))
-	again := follow(t, b, fo.cursor)
+	again := follow(t, b, fo.now().cursor)
 	again.until(t, "what came after", func() bool { return slices.Contains(again.changes, written(2)) })
-	if again.missed != 0 {
+	if again.now().missed != 0 {
 		t.Error("a gap was reported although the server kept everything")
 	}
 }
@@ -384,10 +316,10 @@ func TestFeedNoticesDemotion(t *testing.T) {
 		t.Fatal("Follow did not notice that its server is no master any more")
 	}
 	srv.Do(t, "REPLICAOF", "NO", "ONE")
-	again := follow(t, f, fo.cursor)
+	again := follow(t, f, fo.now().cursor)
 	publish(t, newFeed(t, s, nil), written(1))
 	again.until(t, "what came after", func() bool { return slices.Contains(again.changes, written(1)) })
-	if again.missed != 0 {
+	if again.now().missed != 0 {
 		t.Error("a gap was reported, and nothing was lost")
 	}
 }

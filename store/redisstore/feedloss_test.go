@@ -30,9 +30,9 @@ func TestFeedAfterItsOwnEntryWasLost(t *testing.T) {
 	publish(t, other, written(2))
 	publish(t, f, written(3))
 	goesBack(t, s, f, replicated)
-	again := follow(t, f, fo.cursor)
-	if again.missed != 1 {
-		t.Errorf("%d gaps were reported; a change of another process is lost", again.missed)
+	again := follow(t, f, fo.now().cursor)
+	if again.now().missed != 1 {
+		t.Errorf("%d gaps were reported; a change of another process is lost", again.now().missed)
 	}
 	// Several reads that bring nothing: it must not take the stream for silent.
 	select {
@@ -99,16 +99,16 @@ func TestFeedNoticesThatTheStreamWentBack(t *testing.T) {
 	goesBack(t, s, author, begun)
 	publish(t, third, written(3))
 	for _, f := range []*Feed{author, reader} {
-		fo := follow(t, f, before[f].cursor)
-		if fo.missed != 1 {
-			t.Errorf("%d gaps; an entry that was read, or published, is gone", fo.missed)
+		fo := follow(t, f, before[f].now().cursor)
+		if fo.now().missed != 1 {
+			t.Errorf("%d gaps; an entry that was read, or published, is gone", fo.now().missed)
 		}
 		publish(t, third, written(4))
 		has(fo, written(4))
 	}
-	fo := follow(t, late, before[late].cursor)
+	fo := follow(t, late, before[late].now().cursor)
 	has(fo, store.Change{Kind: store.ChangeUnknown})
-	if fo.missed > 0 {
+	if fo.now().missed > 0 {
 		t.Error("who had read nothing of what was lost knows of it by himself")
 	}
 }
@@ -140,8 +140,8 @@ func TestFeedNoticesAnotherServer(t *testing.T) {
 			again := func() {
 				select {
 				case <-fo.done:
-					fo = follow(t, f, fo.cursor)
-					missed += fo.missed
+					fo = follow(t, f, fo.now().cursor)
+					missed += fo.now().missed
 				default:
 				}
 			}
@@ -192,8 +192,8 @@ func TestTrimmedIsNotLost(t *testing.T) {
 	if err := <-fo.done; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if slices.Contains(fo.got(), store.Change{Kind: store.ChangeUnknown}) || fo.missed > 0 {
-		t.Errorf("%d gaps; or somebody thinks that there was one", fo.missed)
+	if slices.Contains(fo.got(), store.Change{Kind: store.ChangeUnknown}) || fo.now().missed > 0 {
+		t.Errorf("%d gaps; or somebody thinks that there was one", fo.now().missed)
 	}
 }
 
@@ -216,10 +216,10 @@ func TestFeedOfAUserWhoMayDoLittle(t *testing.T) {
 	fo.stop()
 	<-fo.done
 	publish(t, other, written(4))
-	again := follow(t, f, fo.cursor)
+	again := follow(t, f, fo.now().cursor)
 	again.until(t, "what came meanwhile", func() bool { return slices.Contains(again.changes, written(4)) })
-	if again.missed != 0 {
-		t.Errorf("%d gaps", again.missed)
+	if again.now().missed != 0 {
+		t.Errorf("%d gaps", again.now().missed)
 	}
 }
 
@@ -246,11 +246,11 @@ func TestFeedInAClusterNoticesAnotherServer(t *testing.T) {
 	if err := fo.ends(t, "the server is another one"); !errors.Is(err, errChanged) {
 		t.Errorf("Follow ended with %v; want errChanged", err)
 	}
-	if again := follow(t, f, fo.cursor); again.missed != 1 {
-		t.Errorf("%d gaps; want 1", again.missed)
+	if again := follow(t, f, fo.now().cursor); again.now().missed != 1 {
+		t.Errorf("%d gaps; want 1", again.now().missed)
 	}
-	if again := follow(t, f, fo.cursor); again.missed != 0 {
-		t.Errorf("%d gaps with the same server; want none", again.missed)
+	if again := follow(t, f, fo.now().cursor); again.now().missed != 0 {
+		t.Errorf("%d gaps with the same server; want none", again.now().missed)
 	}
 }
 
@@ -287,9 +287,9 @@ func TestFeedNoticesAnotherStream(t *testing.T) {
 	}
 	publish(t, third, written(2))
 	watch := follow(t, newFeed(t, s, opts), "0-1")
-	again := follow(t, f, fo.cursor)
-	if again.missed != 1 {
-		t.Errorf("%d gaps; want one", again.missed)
+	again := follow(t, f, fo.now().cursor)
+	if again.now().missed != 1 {
+		t.Errorf("%d gaps; want one", again.now().missed)
 	}
 	publish(t, third, written(3))
 	for _, fo := range []*follower{again, watch} {

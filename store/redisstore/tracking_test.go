@@ -33,9 +33,7 @@ func touch(key string) store.Change { return store.Change{Kind: store.ChangeTouc
 
 // got returns what was heard until now.
 func (fo *follower) got() []store.Change {
-	fo.mu.Lock()
-	defer fo.mu.Unlock()
-	return slices.Clone(fo.changes)
+	return fo.now().changes
 }
 
 // hears waits for a change, and forgets what was heard until then.
@@ -150,19 +148,19 @@ func TestTrackingFollowsTheStreamToo(t *testing.T) {
 	change := store.Change{Kind: store.ChangeTag, Key: "t", Version: 1<<63 + 5}
 	publish(t, a, change)
 	first.until(t, "a change", func() bool { return slices.Contains(first.changes, change) })
-	if first.unheard != 1 || first.missed != 0 {
-		t.Errorf("what is held was said to be suspect %d times, and %d times in full; want once in memory", first.unheard, first.missed)
+	if first.now().unheard != 1 || first.now().missed != 0 {
+		t.Errorf("what is held was said to be suspect %d times, and %d times in full; want once in memory", first.now().unheard, first.now().missed)
 	}
 	first.stop()
 	<-first.done
 	publish(t, a, written(1))
 	mustSet(t, s, "k", store.Entry{Value: []byte("v")})
 	publish(t, a, written(2))
-	again := follow(t, b, first.cursor)
+	again := follow(t, b, first.now().cursor)
 	again.until(t, "what was missed", func() bool { return slices.Contains(again.changes, written(2)) })
 	got := again.got()
-	if want := []store.Change{written(1), written(2)}; !slices.Equal(got, want) || again.missed != 0 || again.unheard != 1 {
-		t.Errorf("heard %v, missed %d, unheard %d; want %v and to be told that touches are lost", got, again.missed, again.unheard, want)
+	if want := []store.Change{written(1), written(2)}; !slices.Equal(got, want) || again.now().missed != 0 || again.now().unheard != 1 {
+		t.Errorf("heard %v, missed %d, unheard %d; want %v and to be told that touches are lost", got, again.now().missed, again.now().unheard, want)
 	}
 	if slices.ContainsFunc(atA.got(), func(ch store.Change) bool { return ch.Kind != store.ChangeTouch }) {
 		t.Errorf("it heard its own: %v", atA.got())

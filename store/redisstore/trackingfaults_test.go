@@ -41,10 +41,10 @@ func TestTrackingConnectionKilled(t *testing.T) {
 	_ = fo.ends(t, "the connection was killed")
 	publish(t, other, written(1))
 	srv.Do(t, "DEL", "f:k")
-	again := follow(t, f, fo.cursor)
+	again := follow(t, f, fo.now().cursor)
 	again.hears(t, written(1))
-	if again.unheard != 1 || again.missed != 0 {
-		t.Errorf("unheard %d, missed %d; want 1 and 0", again.unheard, again.missed)
+	if again.now().unheard != 1 || again.now().missed != 0 {
+		t.Errorf("unheard %d, missed %d; want 1 and 0", again.now().unheard, again.now().missed)
 	}
 	srv.Do(t, "SET", "f:k", "v")
 	again.hears(t, touch("k"))
@@ -60,7 +60,7 @@ func TestTrackingWithoutAnswers(t *testing.T) {
 	_ = fo.ends(t, "nothing answers")
 	up()
 	down()
-	again := follow(t, newTracking(t, s, nil), fo.cursor)
+	again := follow(t, newTracking(t, s, nil), fo.now().cursor)
 	mustSet(t, s, "k", store.Entry{Value: []byte("v")})
 	again.hears(t, touch("k"))
 }
@@ -99,11 +99,11 @@ func TestTrackingServerRestart(t *testing.T) {
 	srv.Stop(t)
 	_ = fo.ends(t, "the server is gone")
 	srv.Restart(t)
-	again := follow(t, f, fo.cursor)
+	again := follow(t, f, fo.now().cursor)
 	srv.Do(t, "SET", "f:k", "v")
 	again.hears(t, touch("k"))
-	if again.unheard != 1 {
-		t.Errorf("it was said %d times that touches are lost; want once", again.unheard)
+	if again.now().unheard != 1 {
+		t.Errorf("it was said %d times that touches are lost; want once", again.now().unheard)
 	}
 }
 
@@ -141,7 +141,7 @@ func TestTrackingNoticesDemotion(t *testing.T) {
 	srv.Do(t, "REPLICAOF", "127.0.0.1", "1")
 	_ = fo.ends(t, "its server is no master any more")
 	srv.Do(t, "REPLICAOF", "NO", "ONE")
-	again := follow(t, f, fo.cursor)
+	again := follow(t, f, fo.now().cursor)
 	srv.Do(t, "SET", "f:k", "v")
 	again.hears(t, touch("k"))
 }
@@ -163,7 +163,7 @@ func TestTrackingAfterAFailover(t *testing.T) {
 	for heard := false; !heard; {
 		watching, stop := context.WithCancel(bound)
 		began := false
-		err := f.Follow(watching, fo.cursor, func(n store.News) {
+		err := f.Follow(watching, fo.now().cursor, func(n store.News) {
 			if !began {
 				if began = true; !n.Unheard {
 					t.Error("the first news does not say that touches were lost")
