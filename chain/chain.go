@@ -32,6 +32,7 @@ type Chain struct {
 	plans    map[*policy.Rule]*plan
 	unruled  *plan
 	leases   bool // some rule loads under a lease
+	shares   bool // some tier is shared
 
 	hlc      clock.HLC
 	now      *clock.Coarse

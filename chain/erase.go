@@ -62,11 +62,14 @@ func erasedBy(version uint64, deleted bool) uint64 {
 // millisecond in which the load began: in a shared tier, in those that hear of its
 // writes, and in memory, see object.loaded.
 func (c *Chain) aged(t *tier, e store.Entry, p *promotion) store.Entry {
-	if e.Version == p.stamp && (t.Shared || c.known != nil) {
+	if e.Version == p.stamp && c.ages(t) {
 		e.Version = loadedAs(e.Version)
 	}
 	return e
 }
+
+// ages reports whether t has what was loaded under another version than memory has.
+func (c *Chain) ages(t *tier) bool { return t.Shared || c.known != nil }
 
 // loadedAs is the version, in a tier, of what was loaded under the given one.
 func loadedAs(version uint64) uint64 { return version - version%clock.Millisecond }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"github.com/stratacache/strata/internal/clock"
@@ -36,11 +37,9 @@ const lossPatience = time.Minute
 
 // remembersWrites makes c remember which versions were written.
 func (c *Chain) remembersWrites() {
-	for _, t := range c.bytes {
-		if t.Shared && c.opts.Feed != nil {
-			c.known = make([]knownKeys, stripes)
-			return
-		}
+	c.shares = slices.ContainsFunc(c.bytes, func(t *tier) bool { return t.Shared && t.sink == nil })
+	if c.shares && c.opts.Feed != nil {
+		c.known = make([]knownKeys, stripes)
 	}
 }
 

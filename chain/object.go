@@ -87,11 +87,11 @@ func (o *object[V]) refreshable() life {
 	return o.deadlines()
 }
 
-// markLoaded notes that this process loaded the value itself, where other processes' writes
-// are heard of. Their versions do not tell whether they came before or after the load,
-// within the millisecond in which it began.
+// markLoaded notes that this process loaded the value itself, where other processes write.
+// Their versions do not tell whether they came before or after the load, within the
+// millisecond in which it began.
 func (o *object[V]) markLoaded(c *Chain) {
-	if c.known != nil && o.cost > 0 {
+	if c.shares && o.cost > 0 {
 		o.cost = -o.cost
 	}
 }

@@ -115,7 +115,7 @@ func (c *Cache[V]) renew(ctx context.Context, f *flight, p *plan, w WriteOptions
 	ch.flights.land(f, o, nil)
 
 	r := &renewal{c: ch, promotion: promotion{key: f.key, entry: e, stamp: f.since, to: p.fillable(fd), right: f.right}}
-	r.old, r.tags = best.version, w.Tags != nil
+	r.old, r.loaded, r.tags = best.version, best.loaded(), w.Tags != nil
 	r.whole = func() (store.Entry, error) {
 		x, err := c.encode(p, f.key, best.value)
 		l.apply(&x)
@@ -128,10 +128,11 @@ func (c *Cache[V]) renew(ctx context.Context, f *flight, p *plan, w WriteOptions
 // renewal is a promotion whose tiers are likely to hold the value already.
 type renewal struct {
 	promotion
-	c     *Chain
-	old   uint64 // the version of what they should hold
-	tags  bool   // the tags are to change too, which takes the whole entry
-	whole func() (store.Entry, error)
+	c      *Chain
+	old    uint64 // the version of what they should hold
+	loaded bool   // that was loaded, see aged
+	tags   bool   // the tags are to change too, which takes the whole entry
+	whole  func() (store.Entry, error)
 }
 
 func (r *renewal) run(ctx context.Context, replace outdated) {
@@ -167,6 +168,9 @@ func (r *renewal) touchAll(ctx context.Context, replace outdated) (rest []placed
 	touched := make([]bool, len(r.to))
 	for i := len(r.to) - 1; i >= 0; i-- {
 		old := store.Entry{Version: r.old}
+		if r.loaded && c.ages(r.to[i].tier) {
+			old.Version = loadedAs(r.old)
+		}
 		if x, ok := replace.in(r.to[i].tier); ok && x.known {
 			old = x.entry
 		}

@@ -156,6 +156,35 @@ func TestNotModifiedTouches(t *testing.T) {
 	})
 }
 
+// The same where other processes write, and what was loaded or renewed has another version
+// in the tiers than in memory.
+func TestNotModifiedTouchesWithAFeed(t *testing.T) {
+	for _, feed := range []store.Feed{new(wire).port(1), nil} {
+		synctest.Test(t, func(t *testing.T) { renewsThrice(t, feed) })
+	}
+}
+
+func renewsThrice(t *testing.T, feed store.Feed) {
+	redis, disk := &touchStore{mapStore: newMap()}, &touchStore{mapStore: newMap()}
+	c := newChain(t, []chain.Tier{
+		{Name: "memory", Store: newObjects(10)}, {Name: "redis", Store: redis, Shared: true}, {Name: "disk", Store: disk},
+	}, `rules: [{keys: "k:{id}", ttl: 10s, stale_while_revalidate: 1h}]`, &chain.Options{Feed: feed})
+	cache := chain.NewCache[string](c, nil)
+	synctest.Wait()
+	load := func(_ context.Context, r chain.Request[string]) (chain.Loaded[string], error) {
+		return chain.Loaded[string]{Value: "v", NotModified: r.HasStale}, nil
+	}
+	for range 4 { // one load, and three that renew
+		v, err := cache.Fetch(t.Context(), "k:1", load)
+		want(t, v, err, "v")
+		flush(t, c)
+		time.Sleep(12 * time.Second)
+	}
+	if r, d := redis.touches.Load(), disk.touches.Load(); r != 3 || d != 3 {
+		t.Errorf("%d and %d touches; want 3 of each tier, and no value sent again", r, d)
+	}
+}
+
 // A nearer tier that other processes write answers before the slot of a farther
 // one: it has taken that operation already, and perhaps a later one of somebody
 // else's. A slot is still newer than an older version there.
